@@ -1,0 +1,1 @@
+"""Configuration: frozen attrs records, TOML layers, typed flags. Nothing here imports torch."""

@@ -1,0 +1,78 @@
+"""The schedule as data: slots and curves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import field, frozen, validators
+
+_not_negative = validators.ge(0)
+
+
+@frozen(kw_only=True)
+class CurveConfig:
+    """A number that changes over the run: `start` until `from_step`, `end` from `to_step` on, between them `shape`."""
+
+    from_step: int = field(validator=_not_negative)
+    """Last step with the value `start`."""
+    to_step: int = field(validator=_not_negative)
+    """First step with the value `end`."""
+    start: float
+    """Value at and before `from_step`."""
+    end: float
+    """Value at and after `to_step`."""
+    shape: Literal["linear", "cosine", "exponential"] = field(default="linear")
+    """How the value moves in between; exponential needs positive ends."""
+
+    @to_step.validator
+    def _after(self, _: object, value: int) -> None:
+        if value < self.from_step:
+            raise ValueError(f"'to_step' must not be before 'from_step' ({self.from_step}): {value}")
+
+    @shape.validator
+    def _positive(self, _: object, value: str) -> None:
+        if value == "exponential" and min(self.start, self.end) <= 0:
+            raise ValueError("'shape' exponential needs 'start' and 'end' above 0")
+
+
+@frozen(kw_only=True)
+class SlotConfig:
+    """One line of the schedule: which prior, when, how much, on which views."""
+
+    use: str
+    """`reference`, or `guidance.<instance>`, or `refiners.<instance>`."""
+    name: str | None = None
+    """Name in reports and of the random stream; the default is `use`. Must be unique."""
+    weight: float | CurveConfig = 1.0
+    """Factor of the contribution. A constant 0 keeps the prior from being built."""
+    group: str | None = None
+    """Members of a group alternate: of those whose steps fit, `choose` picks."""
+    choose: Literal["random", "round_robin", "all"] = "random"
+    """How the group picks; equal in all members. `random` draws one, in proportion to `probability`."""
+    probability: float = field(default=1.0, validator=validators.and_(validators.ge(0), validators.le(1)))
+    """Without a group, the chance of being due at a step; in a random group, the relative chance of being picked."""
+    rides_on: tuple[str, ...] = ()
+    """Names of slots; if any are given, this slot is due only at steps at which one of them is."""
+    from_step: int = field(default=0, validator=_not_negative)
+    """First step."""
+    until_step: int | None = None
+    """First step at which the slot is no longer due."""
+    every: int = field(default=1, validator=validators.ge(1))
+    """Due at each so manieth step."""
+    offset: int = field(default=0, validator=_not_negative)
+    """Shift of `every`: due when (step - offset) is a multiple of it."""
+    views: str | None = None
+    """View set, by name: ring, front, back, side, back_and_side or reference; the default is what the plugin asks for."""
+    max_views: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
+    """Most views per step, drawn from the set."""
+    min_side_px: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
+    """Due only at steps that render at least this side."""
+    hold_steps: int = field(default=1, validator=validators.ge(1))
+    """Refiners: for how many due steps a target is used again (with the same views)."""
+    loss: Literal["l2", "l1", "huber"] = "l2"
+    """Refiners: distance between the views and the target."""
+
+    @property
+    def label(self) -> str:
+        """Name in reports: `name`, or else `use`."""
+        return self.name or self.use

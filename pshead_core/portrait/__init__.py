@@ -1,0 +1,1 @@
+"""From a photo file to the portrait: load, analyse, frame."""

@@ -1,0 +1,1 @@
+"""The optimisation loop, its losses, and the run folder."""

@@ -1,0 +1,140 @@
+"""The frozen records that plugins hand to the core, one per kind of plugin. Light: importing this imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from attrs import field, frozen, validators
+
+from pshead_core.config.plugin import PluginConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pshead_core.priors.protocols import Analyzer, BuildContext, Guidance, Metric, Refiner
+
+API_VERSION = "1.0"
+"""Version of the plugin contract, "major.minor": a plugin runs when the major is equal and the minor not newer."""
+
+Kind = Literal["guidance", "refiners", "metrics", "analyzers", "checkpoints"]
+KINDS: tuple[Kind, ...] = ("guidance", "refiners", "metrics", "analyzers", "checkpoints")
+"""Kinds of plugin; the entry-point group of a kind is `pshead.<kind>`."""
+
+TAGS = frozenset(
+    {"deterministic", "views_independent", "differentiable", "needs_gpu", "needs_weights", "trains"}
+)
+"""Words that a spec may carry in `tags`; the conformance checks choose by them."""
+
+OUTPUTS = frozenset({"rgb", "alpha", "depth"})
+"""Images that a renderer produces and a plugin may read."""
+
+
+def _known(allowed: frozenset[str]) -> Callable[[object, object, frozenset[str]], None]:
+    def check(_: object, attribute: object, value: frozenset[str]) -> None:
+        unknown = sorted(value - allowed)
+        if unknown:
+            name = getattr(attribute, "name", "value")
+            raise ValueError(f"{name}: unknown {unknown}, allowed are {sorted(allowed)}")
+
+    return check
+
+
+@frozen(kw_only=True)
+class ViewNeeds:
+    """What a prior reads of the rendered views."""
+
+    outputs: frozenset[str] = field(default=frozenset({"rgb"}), validator=_known(OUTPUTS))
+    """Images that the prior reads; reading any other raises."""
+    min_side_px: int = field(default=1, validator=validators.ge(1))
+    """Smallest side of a view that makes sense for the prior."""
+    views: str = "ring"
+    """Default view set of the prior's slot."""
+    max_views: int | None = None
+    """Most views per call; None means all."""
+
+
+@frozen(kw_only=True)
+class GuidanceSpec:
+    """A guidance: a prior that returns an image gradient (SDS, identity loss)."""
+
+    name: str
+    summary: str
+    config: type[PluginConfig]
+    build: Callable[[PluginConfig, BuildContext], Guidance]
+    tiny: Callable[[], PluginConfig]
+    """Returns a configuration that builds on a CPU within 2 s and without a download."""
+    needs: ViewNeeds = ViewNeeds()
+    api: str = API_VERSION
+    tags: frozenset[str] = field(default=frozenset(), validator=_known(TAGS))
+    excludes: frozenset[str] = frozenset()
+    """Names of plugins that must not run beside this one."""
+    sources: tuple[str, ...] = ()
+    """Papers, as arXiv ids or titles."""
+    licences: tuple[str, ...] = ()
+    """SPDX identifiers or names, of code and weights."""
+
+
+@frozen(kw_only=True)
+class RefinerSpec:
+    """A refiner: a prior that returns a denoised target image."""
+
+    name: str
+    summary: str
+    config: type[PluginConfig]
+    build: Callable[[PluginConfig, BuildContext], Refiner]
+    tiny: Callable[[], PluginConfig]
+    needs: ViewNeeds = ViewNeeds()
+    api: str = API_VERSION
+    tags: frozenset[str] = field(default=frozenset(), validator=_known(TAGS))
+    excludes: frozenset[str] = frozenset()
+    sources: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class MetricSpec:
+    """A metric: numbers about views, optionally beside reference views."""
+
+    name: str
+    summary: str
+    config: type[PluginConfig]
+    build: Callable[[PluginConfig, BuildContext], Metric]
+    tiny: Callable[[], PluginConfig]
+    needs: ViewNeeds = ViewNeeds()
+    higher_is_better: bool = True
+    range: tuple[float, float] = (float("-inf"), float("inf"))
+    api: str = API_VERSION
+    tags: frozenset[str] = field(default=frozenset(), validator=_known(TAGS))
+    sources: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class AnalyzerSpec:
+    """An analyzer: reads the photo once and states facts about it (matte, landmarks, prompt words)."""
+
+    name: str
+    summary: str
+    config: type[PluginConfig]
+    build: Callable[[PluginConfig], Analyzer]
+    tiny: Callable[[], PluginConfig]
+    api: str = API_VERSION
+    tags: frozenset[str] = field(default=frozenset(), validator=_known(TAGS))
+    sources: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class CheckpointSpec:
+    """A named set of weights that lies in a folder of an installed distribution."""
+
+    name: str
+    summary: str
+    folder: Callable[[], Path]
+    """Returns the folder; called only when the checkpoint is wanted."""
+    api: str = API_VERSION
+    licences: tuple[str, ...] = ()
+
+
+Spec = GuidanceSpec | RefinerSpec | MetricSpec | AnalyzerSpec | CheckpointSpec
