@@ -8,6 +8,7 @@ and the nose points to the picture's left. Elevation is positive upwards.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from attrs import evolve, frozen
@@ -93,9 +94,7 @@ def orbit(
     """
     azimuth = torch.deg2rad(azimuth_deg.double())
     elevation = torch.deg2rad(elevation_deg.double())
-    backward = torch.stack(
-        [azimuth.sin() * elevation.cos(), elevation.sin(), azimuth.cos() * elevation.cos()], -1
-    )
+    backward = torch.stack([azimuth.sin() * elevation.cos(), elevation.sin(), azimuth.cos() * elevation.cos()], -1)
     right = torch.stack([azimuth.cos(), torch.zeros_like(azimuth), -azimuth.sin()], -1)
     down = torch.linalg.cross(-backward, right)
     pose = torch.zeros(len(azimuth), 4, 4, dtype=torch.float64)
@@ -110,6 +109,16 @@ def orbit(
         fovy_deg=fovy_deg,
         height_px=side_px,
         width_px=side_px,
+    )
+
+
+def concatenate(parts: Sequence[Cameras]) -> Cameras:
+    """Return the cameras of all parts, in order; they must agree in field of view and size, and not be none."""
+    return evolve(
+        parts[0],
+        T_world_camera=torch.cat([part.T_world_camera for part in parts]),
+        azimuth_deg=torch.cat([part.azimuth_deg for part in parts]),
+        elevation_deg=torch.cat([part.elevation_deg for part in parts]),
     )
 
 

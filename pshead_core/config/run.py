@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import field, frozen, validators
 
 from pshead_core.config.plugin import PluginConfig
 from pshead_core.config.schedule import CurveConfig, SlotConfig
 
-_positive = validators.gt(0)
-_not_negative = validators.ge(0)
+_positive: Any = validators.gt(0)  # Any: used on int and float fields alike
+_not_negative: Any = validators.ge(0)
 
 
 @frozen(kw_only=True)
@@ -96,9 +96,11 @@ class DensityConfig:
     """First densification."""
     until_step: int | None = None
     """First step without densification; None means the end of the run."""
-    grad_threshold: float = field(default=2e-4, validator=_not_negative)
-    """Mean absolute 2D gradient above which a Gaussian is cloned or split; gradient of the reference-normalised
-    objective in 1 / half picture width."""
+    grad_threshold: float = field(default=0.01, validator=_not_negative)
+    """Mean absolute screen-space gradient of the objective, per half picture width, above which a Gaussian is cloned
+    or split (PSHead, DreamGaussian: 0.01)."""
+    grow_frac: float = field(default=0.1, validator=_not_negative)
+    """Most Gaussians that one densification clones or splits, as a part of all."""
     split_scale: float = field(default=0.02, validator=_positive)
     """Largest standard deviation, world units, up to which a Gaussian is cloned; above it is split."""
     min_opacity: float = field(default=0.005, validator=_not_negative)

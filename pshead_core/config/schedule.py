@@ -6,6 +6,11 @@ from typing import Literal
 
 from attrs import field, frozen, validators
 
+VIEW_SETS = ("ring", "front", "side", "back", "back_and_side", "reference")
+"""Names that `views` may have; `cameras.view_sets` says what they mean."""
+REFERENCE = "reference"
+"""The slot of the photo's own view, which needs no plugin."""
+
 _not_negative = validators.ge(0)
 
 

@@ -1,0 +1,102 @@
+"""The matte: a coarse segmentation network, asked at several scales and sharpened on the photo's own edges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from pshead_analyzers_mediapipe_face.crop import Crop
+from pshead_analyzers_mediapipe_face.networks import Networks
+from pshead_core.api import FaceFacts
+
+SEGMENT_PX = 512
+"""Side of the crops that are segmented and refined."""
+WINDOWS = ((7.0, 0.15, 1.0), (4.8, 0.15, 1.0), (3.4, 0.15, 0.5), (2.4, -0.15, 1.0))
+"""Crops from coarse to fine: side in heights of the face, shift downwards in sides, share that they override.
+
+The first sees the person, the next two head and shoulders, the last the head: the less the network sees at once, the
+more detail it resolves, and the more easily it mistakes clothes for background."""
+RADIUS_PX = 6
+"""Radius of the guided filter in pixels of a crop: three pixels of the network."""
+SMOOTHNESS = 1e-3
+"""Regulariser of the guided filter, variance of colour in 0..1: smaller texture does not make edges."""
+LARGEST = 0.9
+"""Crops whose side comes closer to the photo's than this show nothing that the whole photo does not."""
+FEATHER_FRAC = 0.15
+"""Width over which a crop fades into the one below it, of its side."""
+
+
+def person_matte(rgb: NDArray[np.uint8], faces: Sequence[FaceFacts], networks: Networks) -> NDArray[np.float32]:
+    """Return the people of the photo, `[height, width]` in 0..1; without faces, what the whole photo shows."""
+    height, width = rgb.shape[:2]
+    whole = Crop(
+        centre_px=(width / 2, height / 2), side_px=float(max(height, width)), roll_deg=0.0, pixels=SEGMENT_PX
+    )
+    matte = whole.paste(_segment(whole.cut(rgb), networks), (height, width), 0.0)
+    for sides, shift, weight in WINDOWS:
+        for face in faces:
+            crop = _crop(face, sides, shift)
+            if crop.side_px < LARGEST * max(height, width):
+                fine = crop.paste(_segment(crop.cut(rgb), networks), (height, width), 0.0)
+                share = crop.paste(weight * _feather(crop.pixels), (height, width), 0.0)
+                matte += share * (fine - matte)
+    return np.clip(matte, 0, 1).astype(np.float32)
+
+
+def _crop(face: FaceFacts, sides: float, shift: float) -> Crop:
+    top, chin = face.landmarks_px[[10, 152], :2].astype(np.float64)
+    down = (chin - top) / face.height_px
+    side = sides * face.height_px
+    centre = (top + chin) / 2 + down * side * shift
+    roll = math.degrees(math.atan2(-down[0], down[1]))
+    return Crop(centre_px=(float(centre[0]), float(centre[1])), side_px=side, roll_deg=roll, pixels=SEGMENT_PX)
+
+
+def _segment(rgb: NDArray[np.uint8], networks: Networks) -> NDArray[np.float32]:
+    # The mean over the picture and its mirror image halves the network's caprice.
+    mirrored = networks.person(np.ascontiguousarray(rgb[:, ::-1]))[:, ::-1]
+    return sharpened(rgb, (networks.person(rgb) + mirrored) / 2)
+
+
+def _feather(pixels: int) -> NDArray[np.float32]:
+    axis = np.arange(pixels) + 0.5
+    ramp = np.clip(np.minimum(axis, pixels - axis) / (FEATHER_FRAC * pixels), 0, 1)
+    smooth = ramp * ramp * (3 - 2 * ramp)
+    return np.minimum(smooth[:, None], smooth[None, :]).astype(np.float32)
+
+
+def sharpened(rgb: NDArray[np.uint8], coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the matte with its edges moved onto the picture's, `[height, width]` in 0..1.
+
+    Guided filter with a colour guide (He, Sun, Tang 2013, equations 19 to 21): within a small window the matte becomes
+    the affine function of the colour that fits the coarse one best.
+
+    Args:
+        rgb: `[height, width, 3]`.
+        coarse: `[height, width]` in 0..1, smooth over a few pixels.
+    """
+    guide = rgb.astype(np.float32) / np.float32(255)
+    mean_guide = _mean(guide)
+    mean_coarse = _mean(coarse)
+    covariance = np.empty((*coarse.shape, 3, 3), dtype=np.float32)
+    for row in range(3):
+        for column in range(row + 1):
+            product = _mean(guide[..., row] * guide[..., column]) - mean_guide[..., row] * mean_guide[..., column]
+            covariance[..., row, column] = covariance[..., column, row] = product
+    covariance += SMOOTHNESS * np.eye(3, dtype=np.float32)
+    cross = _mean(guide * coarse[..., None]) - mean_guide * mean_coarse[..., None]
+    slope = np.linalg.solve(covariance, cross[..., None])[..., 0]
+    offset = mean_coarse - (slope * mean_guide).sum(-1)
+    sharp = (_mean(slope) * guide).sum(-1) + _mean(offset)
+    return np.clip(sharp, 0, 1).astype(np.float32)
+
+
+def _mean(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    size = 2 * RADIUS_PX + 1
+    axes = (0, 1)
+    return np.asarray(ndimage.uniform_filter(picture, size=size, mode="nearest", axes=axes), dtype=np.float32)

@@ -1,0 +1,147 @@
+"""The volume of head and bust in the frustum of the reference camera, and its watertight surface.
+
+The grid's columns are rays of the reference camera, so the outline of the volume in that camera is the matte itself,
+and "what the camera sees" is the first filled cell of a column. Values are signed: positive inside, in world units near
+the surface.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+from skimage.measure import marching_cubes
+
+from pshead_core.gaussians.bust_fit import Array, HeadFit
+from pshead_core.gaussians.bust_outline import Canvas
+from pshead_core.gaussians.bust_parts import Part
+
+SMOOTH_CELLS = 1.0  # rounds the seams between parts
+
+
+@frozen(kw_only=True, eq=False)
+class Volume:
+    """Signed values on rays of the reference camera."""
+
+    canvas: Canvas
+    z: Array
+    """`[layer]`, world z of the layers, from the back to the front."""
+    values: NDArray[np.float32]
+    """`[row, column, layer]`, positive inside."""
+
+
+@frozen(kw_only=True, eq=False)
+class Mesh:
+    """A closed triangle mesh in the world, with outward normals."""
+
+    points: Array
+    """`[point, 3]`."""
+    normals: Array
+    """`[point, 3]`, unit."""
+    faces: NDArray[np.int32]
+    """`[face, 3]`."""
+
+
+def _neck(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
+    """Return signed values of a leaning elliptic cylinder from inside the head into the torso."""
+    chin_u, chin_v = fit.chin_px
+    width, height = fit.face_width, fit.face_height_px
+    chin_z = fit.landmarks_uvz[152, 2]
+    semi_x, semi_z = 0.42 * width, 0.40 * width
+    # Below the chin the neck's front lies about 4 cm (0.28 face widths) behind it and leans back going down.
+    centre_z = min(chin_z - 0.28 * width - semi_z, fit.skull_z - 0.15 * width)
+    depth = (fit.lens.distance - z) / fit.lens.focal_px
+    x = (canvas.u_px[:, :, None] - fit.lens.side_px / 2) * depth
+    centre_x = (chin_u - fit.lens.side_px / 2) * (fit.lens.distance - centre_z) / fit.lens.focal_px
+    lean = np.clip((canvas.v_px - chin_v) / height, -0.5, 1.2)[:, :, None]
+    radius = np.sqrt(((x - centre_x) / semi_x) ** 2 + ((z - centre_z + 0.12 * width * lean) / semi_z) ** 2)
+    inside = (1.0 - radius) * semi_z
+    ends = np.minimum(canvas.v_px - (chin_v - 0.5 * height), chin_v + 0.9 * height - canvas.v_px)
+    return np.minimum(inside, ends[:, :, None] * width / fit.face_width_px).astype(np.float32)
+
+
+def _skull(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
+    """Return signed values of the braincase, an ellipsoid."""
+    depth = (fit.lens.distance - z) / fit.lens.focal_px
+    to_world = fit.face_width / fit.face_width_px
+    centre_u, centre_v = fit.skull_centre_px
+    middle = (fit.lens.distance - fit.skull_z) / fit.lens.focal_px
+    half = fit.lens.side_px / 2
+    x = (canvas.u_px[:, :, None] - half) * depth - (centre_u - half) * middle
+    y = (canvas.v_px[:, :, None] - half) * depth - (centre_v - half) * middle
+    semi_x = 0.55 * fit.face_width
+    semi_y = 0.47 * fit.face_height_px * to_world
+    semi_z = fit.brow_z - fit.skull_z
+    radius = np.sqrt((x / semi_x) ** 2 + (y / semi_y) ** 2 + ((z - fit.skull_z) / (0.97 * semi_z)) ** 2)
+    return ((1.0 - radius) * semi_x).astype(np.float32)
+
+
+def fill_volume(canvas: Canvas, fit: HeadFit, parts: list[Part]) -> Volume:
+    """Unite the parts with neck and braincase, cut by the outline and the bottom.
+
+    Args:
+        canvas: outline.
+        fit: place and proportions.
+        parts: slabs.
+    """
+    to_world = fit.face_width / fit.face_width_px
+    step = canvas.cell_px * to_world
+    deep = min(min(float(p.back[p.mask].min()) for p in parts if p.mask.any()), fit.skull_back_z) - 4 * step
+    near = max(max(float(p.front[p.mask].max()) for p in parts if p.mask.any()), fit.brow_z) + 4 * step
+    z = np.arange(deep, near, step)
+    values = np.maximum(_neck(canvas, fit, z), _skull(canvas, fit, z))
+    layers = z.astype(np.float32)
+    for part in parts:
+        rows = np.flatnonzero(part.mask.any(axis=1))
+        if len(rows) == 0:
+            continue
+        cut = slice(rows[0], rows[-1] + 1)
+        front = np.where(part.mask, part.front, -9.0)[cut, :, None].astype(np.float32)
+        back = np.where(part.mask, part.back, 9.0)[cut, :, None].astype(np.float32)
+        np.maximum(values[cut], np.minimum(front - layers, layers - back), out=values[cut])
+    outline = (distance_transform_edt(canvas.body) - distance_transform_edt(~canvas.body)) * step
+    np.minimum(values, outline[:, :, None].astype(np.float32), out=values)
+    if canvas.bottom_px < canvas.v_px[-1, 0]:
+        # The floor is level in the world: at a depth d it lies at v = centre + (bottom - centre) distance / d.
+        half = fit.lens.side_px / 2
+        floor = (canvas.bottom_px - half) * fit.lens.distance / (fit.lens.distance - z) + half
+        above = (floor[None, :] - canvas.v_px[:, :1]) * to_world
+        np.minimum(values, above[:, None, :].astype(np.float32), out=values)
+    np.clip(values, -3 * step, 3 * step, out=values)
+    values = gaussian_filter(values, SMOOTH_CELLS, mode="nearest")
+    for border in (values[0], values[-1], values[:, 0], values[:, -1], values[..., 0], values[..., -1]):
+        border[...] = -3 * step
+    return Volume(canvas=canvas, z=z, values=values)
+
+
+def surface(volume: Volume, fit: HeadFit) -> Mesh:
+    """Return the volume's surface."""
+    canvas = volume.canvas
+    found, faces, _, _ = marching_cubes(volume.values, 0.0, allow_degenerate=False)
+    step = volume.z[1] - volume.z[0]
+    u = canvas.u_px[0, 0] + found[:, 1] * canvas.cell_px
+    v = canvas.v_px[0, 0] + found[:, 0] * canvas.cell_px
+    points = fit.lens.world(u, v, volume.z[0] + found[:, 2].astype(np.float64) * step)
+    corners = points[faces]
+    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    if float((corners[:, 0] * area).sum()) < 0:  # six times the enclosed volume: positive if the normals point outwards
+        faces, area = faces[:, ::-1], -area
+    normals = np.zeros_like(points)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], area)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    return Mesh(points=points, normals=normals, faces=np.ascontiguousarray(faces, dtype=np.int32))
+
+
+def first_surface(volume: Volume) -> Array:
+    """Return world z where each cell's ray enters the volume, `[row, column]`, NaN where it misses."""
+    values = volume.values[:, :, ::-1]
+    filled = values > 0
+    hit = filled.any(axis=2)
+    first = np.maximum(filled.argmax(axis=2), 1)
+    inner = np.take_along_axis(values, first[..., None], axis=2)[..., 0].astype(np.float64)
+    outer = np.take_along_axis(values, first[..., None] - 1, axis=2)[..., 0].astype(np.float64)
+    step = volume.z[1] - volume.z[0]
+    z = volume.z[-1] - (first - inner / np.where(inner == outer, 1.0, inner - outer)) * step
+    return np.where(hit, z, np.nan)

@@ -1,0 +1,14 @@
+"""The project's own plugins, so that a message can say which distribution to install.
+
+A test compares this table with the folders under `plugins/`.
+"""
+
+from __future__ import annotations
+
+from pshead_core.specs import Kind
+
+FIRST_PARTY: dict[tuple[Kind, str], str] = {
+    ("guidance", "flat_color"): "pshead-guidance-flat-color",
+    ("analyzers", "mediapipe_face"): "pshead-analyzers-mediapipe-face",
+}
+"""Distribution of each plugin that this project publishes."""

@@ -1,0 +1,196 @@
+"""Forward rasterisation of one view, tile by tile, 16 pixels of a row at once.
+
+A tile's transmittance and four accumulated features stay in the first-level cache. Stopped pixels hold their
+transmittance negated, so that one array carries it and the flag.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: ANN001, ANN202
+from __future__ import annotations
+
+import numpy as np
+
+from pshead_core.render.jit import device, kernel
+from pshead_core.render.layout import (
+    ALPHA_LIMIT,
+    BLUE,
+    DEPTH,
+    ENTRY_END,
+    ENTRY_FIRST,
+    ENTRY_GAUSSIAN,
+    FACTOR_X,
+    FACTOR_Y,
+    FACTOR_YY,
+    GREEN,
+    LOG2_MIN_ALPHA,
+    LOG_OPACITY,
+    MEAN_X,
+    MEAN_Y,
+    RED,
+    ROW,
+    TILE,
+    TILE_PX,
+    TRANSMITTANCE_LIMIT,
+    U0,
+    U1,
+    U2,
+    U3,
+    U4,
+    U16,
+    U256,
+)
+from pshead_core.render.simd import (
+    any_lane,
+    exp2,
+    fma,
+    fnma,
+    lanes,
+    load,
+    prefetch,
+    select,
+    smaller,
+    splat,
+    store,
+    store_rgb,
+)
+
+PREFETCH_AHEAD = np.uint64(8)  # Gaussians; the parameter rows of a tile's list are scattered in memory
+CHECK_EVERY_MASK = np.uint64(31)  # the tile is checked for finished pixels every 32 Gaussians
+
+
+@device
+def weight_of(dx, factor_y_dy, exponent_at_dx0, transmittance):
+    """Return (p, exponent, mask of the lanes that the Gaussian reaches)."""
+    p = dx + splat(factor_y_dy)
+    exponent = fnma(p, p, splat(exponent_at_dx0))
+    return p, exponent, (exponent >= LOG2_MIN_ALPHA) & (transmittance > np.float32(0.0))
+
+
+@device
+def start_transmittance(local, left, top, width, height):
+    """Set the transmittance of a tile: 1 in the picture, -1 (stopped) outside."""
+    columns = lanes() + np.float32(left)
+    inside = columns < splat(np.float32(width))
+    for row in range(U0, U16):
+        if top + row < height:
+            store(local, row * U16, select(inside, splat(np.float32(1.0)), splat(np.float32(-1.0))))
+        else:
+            store(local, row * U16, splat(np.float32(-1.0)))
+
+
+@device
+def tile_alive(local):
+    """Return whether any pixel of the tile still takes contributions."""
+    most = load(local, U0)
+    for row in range(U1, U16):
+        here = load(local, row * U16)
+        most = select(here > most, here, most)
+    return any_lane(most > np.float32(0.0))
+
+
+@device
+def _blend(local, params, entry, columns, top):
+    """Blend one Gaussian into the rows of a tile that it touches."""
+    at = np.uint64(entry[ENTRY_GAUSSIAN]) * ROW
+    mean_y = params[at + MEAN_Y]
+    factor_y = params[at + FACTOR_Y]
+    factor_yy = params[at + FACTOR_YY]
+    log_opacity = params[at + LOG_OPACITY]
+    red, green, blue = splat(params[at + RED]), splat(params[at + GREEN]), splat(params[at + BLUE])
+    depth = splat(params[at + DEPTH])
+    across = (columns - params[at + MEAN_X]) * params[at + FACTOR_X]
+    zero = splat(np.float32(0.0))
+    for row in range(np.uint64(entry[ENTRY_FIRST]), np.uint64(entry[ENTRY_END])):
+        here = row * U16
+        dy = top + np.float32(row) - mean_y
+        transmittance = load(local, here)
+        _, exponent, hit = weight_of(across, factor_y * dy, log_opacity - factor_yy * dy * dy, transmittance)
+        if any_lane(hit):
+            alpha = smaller(exp2(exponent), splat(ALPHA_LIMIT))
+            after = fnma(alpha, transmittance, transmittance)
+            taken = hit & (after > TRANSMITTANCE_LIMIT)
+            weight = select(taken, alpha * transmittance, zero)
+            store(local, here, select(taken, after, select(hit, zero - transmittance, transmittance)))
+            store(local, U256 + here, fma(weight, red, load(local, U256 + here)))
+            store(local, U2 * U256 + here, fma(weight, green, load(local, U2 * U256 + here)))
+            store(local, U3 * U256 + here, fma(weight, blue, load(local, U3 * U256 + here)))
+            store(local, U4 * U256 + here, fma(weight, depth, load(local, U4 * U256 + here)))
+
+
+@device
+def _write(local, left, top, width, height, background, rgb, alpha, depth):
+    """Composite a tile over the background and write it to the pictures (flat, row-major)."""
+    zero, one = splat(np.float32(0.0)), splat(np.float32(1.0))
+    full = left + U16 <= width
+    rows = min(U16, height - top)
+    for row in range(U0, rows):
+        here = row * U16
+        left_over = load(local, here)
+        left_over = select(left_over > np.float32(0.0), left_over, zero - left_over)
+        red = fma(left_over, splat(background[U0]), load(local, U256 + here))
+        green = fma(left_over, splat(background[U1]), load(local, U2 * U256 + here))
+        blue = fma(left_over, splat(background[U2]), load(local, U3 * U256 + here))
+        opaque = one - left_over
+        distance = select(opaque > np.float32(0.0), load(local, U4 * U256 + here) / opaque, zero)
+        pixel = (top + row) * width + left
+        if full:
+            store_rgb(rgb, U3 * pixel, red, green, blue)
+            store(alpha, pixel, opaque)
+            store(depth, pixel, distance)
+        else:
+            store(local, here, opaque)
+            store(local, U256 + here, red)
+            store(local, U2 * U256 + here, green)
+            store(local, U3 * U256 + here, blue)
+            store(local, U4 * U256 + here, distance)
+            for column in range(U0, width - left):
+                alpha[pixel + column] = local[here + column]
+                rgb[U3 * (pixel + column)] = local[U256 + here + column]
+                rgb[U3 * (pixel + column) + U1] = local[U2 * U256 + here + column]
+                rgb[U3 * (pixel + column) + U2] = local[U3 * U256 + here + column]
+                depth[pixel + column] = local[U4 * U256 + here + column]
+
+
+@kernel
+def rasterise_forward(
+    chunk, chunks, order, starts, entries, params, width, height, background, rgb, alpha, depth, used
+):
+    """Render the tiles `order[chunk::chunks]`.
+
+    Args:
+        chunk: which share.
+        chunks: number of shares.
+        order: `[tile]` uint32, the tiles in the order of work.
+        starts: `[tile + 1]` uint32, where each tile's list begins.
+        entries: `[entry, 4]` uint32, the lists, see `layout`.
+        params: `[gaussian * 16]`, see `layout`.
+        width: of the picture.
+        height: of the picture.
+        background: `[3]`.
+        rgb: `[height * width * 3]`, written.
+        alpha: `[height * width]`, written.
+        depth: `[height * width]`, written.
+        used: `[tile]` uint32, written: how many entries were looked at before all pixels were finished.
+    """
+    local = np.empty(5 * TILE_PX, np.float32)
+    across = (width + U16 - U1) // U16
+    zero = splat(np.float32(0.0))
+    for index in range(chunk, np.uint64(len(order)), chunks):
+        tile = np.uint64(order[index])
+        left, top = (tile % across) * U16, (tile // across) * U16
+        start_transmittance(local, left, top, width, height)
+        for row in range(U16, np.uint64(5 * TILE)):
+            store(local, row * U16, zero)
+        columns = lanes() + (np.float32(left) + np.float32(0.5))
+        centre = np.float32(top) + np.float32(0.5)
+        first, end = np.uint64(starts[tile]), np.uint64(starts[tile + U1])
+        position = first
+        while position < end:
+            if (position - first) & CHECK_EVERY_MASK == CHECK_EVERY_MASK and not tile_alive(local):
+                break
+            ahead = min(position + PREFETCH_AHEAD, end - U1)
+            prefetch(params, np.uint64(entries[ahead, ENTRY_GAUSSIAN]) * ROW)
+            _blend(local, params, entries[position], columns, centre)
+            position += U1
+        used[tile] = position - first
+        _write(local, left, top, width, height, background, rgb, alpha, depth)

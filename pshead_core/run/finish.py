@@ -1,0 +1,127 @@
+"""The end of a run: the head as files, and pictures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from pshead_core import __version__
+from pshead_core.cameras.sampler import reference_camera
+from pshead_core.config.run import CameraConfig
+from pshead_core.gaussians.model import GaussianModel
+from pshead_core.gaussians.ply import write_ply
+from pshead_core.portrait.portrait import Portrait
+from pshead_core.priors.protocols import Metric
+from pshead_core.records import RunSummary
+from pshead_core.render.base import Renderer, Views
+from pshead_core.run.atomic import write_bytes, write_with
+from pshead_core.run.folder import write_summary
+from pshead_core.run.loop import Loop
+from pshead_core.run.losses import masked_psnr_db, reference_target
+from pshead_core.run.page import page
+from pshead_core.run.pictures import (
+    FRAMES_PER_SECOND,
+    SHEET_VIEWS,
+    TURNTABLE_FRAMES,
+    sheet,
+    to_bytes,
+    view_images,
+    write_turntable,
+)
+
+
+def finish(folder: Path, loop: Loop, portrait: Portrait, metrics: Mapping[str, Metric]) -> RunSummary:
+    """Write head, page, turntable, views and `run.json` into a run folder and return what was made.
+
+    Args:
+        folder: of the run.
+        loop: after its last step.
+        portrait: the framed photo.
+        metrics: measured on the reference view against the photo, by instance name.
+    """
+    config, model = loop.config, loop.model
+    side_px = config.resolution.sides_px[-1]
+    write_with(folder / "head.ply", lambda path: write_ply(model, path))
+    write_bytes(folder / "head.html", page(model, config.cameras).encode())
+    photo = reference_target(portrait, loop.surface_depth, loop.background, side_px).rgb
+    write_pictures(folder, model, loop.renderer, config.cameras, loop.background, photo=photo, side_px=side_px)
+    psnr_db, measured = _measure(loop, portrait, side_px, metrics)
+    summary = RunSummary(
+        folder=folder,
+        steps=config.steps,
+        seconds=loop.seconds,
+        gaussians=len(model),
+        reference_psnr_db=psnr_db,
+    )
+    write_summary(
+        folder,
+        {
+            "pshead": __version__,
+            "torch": torch.__version__,
+            "photo_sha256": portrait.sha256,
+            "prompt": portrait.prompt,
+            "steps": summary.steps,
+            "seconds": round(summary.seconds, 3),
+            "gaussians": summary.gaussians,
+            "reference_psnr_db": summary.reference_psnr_db,
+            "metrics": measured,
+        },
+    )
+    return summary
+
+
+def write_pictures(
+    folder: Path,
+    model: GaussianModel,
+    renderer: Renderer,
+    cameras: CameraConfig,
+    background: torch.Tensor,
+    *,
+    photo: torch.Tensor | None,
+    side_px: int,
+) -> None:
+    """Write `views.png` and `turntable.mp4`.
+
+    Args:
+        folder: where to.
+        model: the head.
+        renderer: draws it.
+        cameras: the orbit.
+        background: `[3]`.
+        photo: `[side, side, 3]`, shown as the sheet's first picture; None without a photo.
+        side_px: of each view, even.
+    """
+    views = view_images(model, renderer, cameras, background, views=SHEET_VIEWS, side_px=side_px)
+    image = sheet(views, None if photo is None else to_bytes(photo))
+    write_with(folder / "views.png", image.save)
+    turn = view_images(model, renderer, cameras, background, views=TURNTABLE_FRAMES, side_px=side_px)
+    write_with(folder / "turntable.mp4", lambda path: write_turntable(path, turn, FRAMES_PER_SECOND))
+
+
+def _measure(
+    loop: Loop, portrait: Portrait, side_px: int, metrics: Mapping[str, Metric]
+) -> tuple[float, dict[str, dict[str, float]]]:
+    """Return PSNR inside the mask and what the metrics say, of the reference view against the photo."""
+    target = reference_target(portrait, loop.surface_depth, loop.background, side_px)
+    camera = reference_camera(loop.config.cameras, side_px).to(loop.background.device)
+    with torch.no_grad():
+        rendering = loop.renderer.render(loop.model, camera, loop.background)
+    shown = Views(
+        rgb=rendering.rgb,
+        alpha=rendering.alpha,
+        depth=rendering.depth,
+        cameras=camera,
+        background=loop.background,
+    )
+    truth = Views(
+        rgb=target.rgb[None],
+        alpha=target.alpha[None],
+        depth=target.depth[None],
+        cameras=camera,
+        background=loop.background,
+    )
+    measured = {name: dict(metric.measure(shown, truth)) for name, metric in metrics.items()}
+    return masked_psnr_db(rendering.rgb[0], target), measured

@@ -1,0 +1,154 @@
+"""The optimisation loop. Read it from top to bottom: it is the whole method.
+
+Each step renders every view that is needed once, shows detached copies to the priors that are due, mixes what they
+return into one image gradient, and sends that and the reference losses through one backward pass.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from pshead_core.cameras.sampler import reference_camera
+from pshead_core.config.run import RunConfig
+from pshead_core.gaussians.density import DensityState, accumulate, densify, fresh_state, is_due
+from pshead_core.gaussians.model import GaussianModel
+from pshead_core.portrait.portrait import Portrait
+from pshead_core.records import SlotReport, StepReport
+from pshead_core.render.base import Renderer, Rendering, Views
+from pshead_core.run.adam import GaussianAdam
+from pshead_core.run.checkpoint import Checkpoint
+from pshead_core.run.losses import ReferenceTarget, reference_losses, reference_target, regularisers
+from pshead_core.run.priors import Priors
+from pshead_core.scheduler.plan import StepPlan, plan_step
+from pshead_core.scheduler.streams import stream
+
+
+class Loop:
+    """A run between its first and last step. Its state is the Gaussians, Adam's moments and the density sums."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        portrait: Portrait,
+        renderer: Renderer,
+        priors: Priors,
+        start: GaussianModel,
+        surface_depth: Tensor,
+    ) -> None:
+        self.config, self.renderer, self.priors = config, renderer, priors
+        self.next_step = 0
+        self.seconds = 0.0
+        self.adam = GaussianAdam(start, config.learning_rates)
+        self.density: DensityState = fresh_state(len(start), start.means.device)
+        self.background = torch.tensor(config.render.background, device=start.means.device)
+        self._portrait, self.surface_depth = portrait, surface_depth
+        self._targets: dict[int, ReferenceTarget] = {}
+
+    @property
+    def model(self) -> GaussianModel:
+        """The present Gaussians, without a graph."""
+        return self.adam.model.detach()
+
+    def steps(self) -> Iterator[StepReport]:
+        """Run the remaining steps; after each, the state is whole and the step is reported."""
+        while self.next_step < self.config.steps:
+            report = self._step(self.next_step)
+            self.next_step += 1
+            self.seconds += report.seconds
+            yield report
+
+    def _step(self, step: int) -> StepReport:
+        started = time.perf_counter()
+        config, model = self.config, self.adam.model
+        plan = plan_step(config, step, view_sets=self.priors.view_sets, held=self.priors.held)
+
+        novel, image_gradients, slots = self._ask_priors(plan, model)
+        reference, losses = self._compare_with_photo(plan, model)
+        losses |= regularisers(model, config.losses, step)
+
+        total = torch.stack(list(losses.values())).sum()
+        torch.autograd.backward([*_images(novel), total], [*image_gradients, torch.ones_like(total)])
+
+        for rendering in (reference, novel):
+            if rendering is not None:
+                self.density = accumulate(
+                    self.density, rendering.abs_mean_grad_px, rendering.radii_px, width_px=plan.side_px
+                )
+        self.adam.step(step)
+        self._control_density(step)
+        return StepReport(
+            step=step,
+            side_px=plan.side_px,
+            gaussians=len(model),
+            seconds=time.perf_counter() - started,
+            losses={name: float(loss.detach()) for name, loss in losses.items()},
+            slots=slots,
+        )
+
+    def _ask_priors(
+        self, plan: StepPlan, model: GaussianModel
+    ) -> tuple[Rendering | None, list[Tensor], tuple[SlotReport, ...]]:
+        """Render the novel views of the step and return the mixed gradient with respect to their images."""
+        if plan.cameras is None:
+            return None, [], ()
+        rendering = self.renderer.render(model, plan.cameras.to(self.background.device), self.background)
+        batch = Views(
+            rgb=rendering.rgb.detach(),
+            alpha=rendering.alpha.detach(),
+            depth=rendering.depth.detach(),
+            cameras=plan.cameras,
+            background=self.background,
+        )
+        mixed, reports = self.priors.ask(plan, batch, self.config.steps)
+        return rendering, [mixed.rgb, mixed.alpha, mixed.depth], reports
+
+    def _compare_with_photo(self, plan: StepPlan, model: GaussianModel) -> tuple[Rendering | None, dict[str, Tensor]]:
+        """Render the reference view if it is due and return its weighted losses."""
+        if plan.reference is None:
+            return None, {}
+        camera = reference_camera(self.config.cameras, plan.side_px).to(self.background.device)
+        rendering = self.renderer.render(model, camera, self.background)
+        losses = reference_losses(rendering, self.target(plan.side_px), self.config.losses, plan.step)
+        return rendering, {name: plan.reference.weight * loss for name, loss in losses.items()}
+
+    def target(self, side_px: int) -> ReferenceTarget:
+        """Return the portrait at a side, computed once."""
+        if side_px not in self._targets:
+            self._targets[side_px] = reference_target(self._portrait, self.surface_depth, self.background, side_px)
+        return self._targets[side_px]
+
+    def _control_density(self, step: int) -> None:
+        """Clone, split and prune when it is time, and start new sums."""
+        config = self.config
+        if is_due(config.density, step, config.steps):
+            change = densify(self.model, self.density, config.density, stream(config.seed, "density", step))
+            self.adam.rearrange(change)
+            self.density = fresh_state(len(self.model), self.background.device)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return everything that the next step depends on."""
+        return Checkpoint(
+            next_step=self.next_step,
+            adam=self.adam.state_dict(),
+            density=self.density,
+            priors=self.priors.state_dict(),
+            held=self.priors.held,
+            surface_depth=self.surface_depth,
+            seconds=self.seconds,
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue where a checkpoint was taken."""
+        self.next_step, self.seconds = checkpoint.next_step, checkpoint.seconds
+        self.adam.load_state_dict(checkpoint.adam)
+        self.density = checkpoint.density
+        self.priors.load_state_dict(checkpoint.priors)
+        self.priors.held = dict(checkpoint.held)
+
+
+def _images(rendering: Rendering | None) -> list[Tensor]:
+    return [] if rendering is None else [rendering.rgb, rendering.alpha, rendering.depth]

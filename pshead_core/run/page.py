@@ -1,0 +1,48 @@
+"""`head.html`: the head in a page that needs no server and no network (viser's self-contained viewer)."""
+
+from __future__ import annotations
+
+import socket
+
+import numpy as np
+import torch
+import viser
+
+from pshead_core.config.run import CameraConfig
+from pshead_core.gaussians.density import rotation_matrices
+from pshead_core.gaussians.model import GaussianModel
+from pshead_core.gaussians.sh import C0
+
+
+def page(model: GaussianModel, cameras: CameraConfig) -> str:
+    """Return the page as HTML. The viewer has no spherical harmonics, so it shows the view-independent colour.
+
+    Args:
+        model: the head.
+        cameras: where the first view stands.
+    """
+    rotation = rotation_matrices(model.quaternions)
+    spread = rotation * model.log_scales.exp()[:, None, :]
+    server = viser.ViserServer(host="127.0.0.1", port=_free_port(), verbose=False)
+    try:
+        server.scene.set_up_direction("+y")
+        server.initial_camera.position = (0.0, 0.0, cameras.distance)
+        server.initial_camera.look_at = (0.0, 0.0, 0.0)
+        server.initial_camera.up = (0.0, 1.0, 0.0)
+        server.initial_camera.fov = float(np.radians(cameras.fovy_deg))
+        server.scene.add_gaussian_splats(
+            "/head",
+            centers=model.means.cpu().numpy(),
+            covariances=(spread @ spread.transpose(1, 2)).cpu().numpy(),
+            rgbs=(model.sh[:, 0] * C0 + 0.5).clamp(0, 1).cpu().numpy(),
+            opacities=torch.sigmoid(model.opacity_logits)[:, None].cpu().numpy(),
+        )
+        return server.get_scene_serializer().as_html()
+    finally:
+        server.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

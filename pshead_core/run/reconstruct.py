@@ -1,0 +1,169 @@
+"""One photo becomes one head: the stages of a run, and how a stopped run goes on."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+from attrs import frozen
+
+from pshead_core.config.dump import dump_toml, plugins_json
+from pshead_core.config.options import RunOptions
+from pshead_core.config.resolved import Resolved
+from pshead_core.gaussians.start import start_gaussians
+from pshead_core.portrait.analyze import make_portrait
+from pshead_core.portrait.load import load_photo
+from pshead_core.portrait.portrait import Portrait
+from pshead_core.priors.protocols import BuildContext
+from pshead_core.records import RunSummary
+from pshead_core.render.base import Renderer
+from pshead_core.render.build import build_renderer
+from pshead_core.run import folder as run_folder
+from pshead_core.run.adam import model_of
+from pshead_core.run.cache import cache_folder
+from pshead_core.run.checkpoint import read_checkpoint, write_checkpoint
+from pshead_core.run.finish import finish
+from pshead_core.run.interrupt import interruptible
+from pshead_core.run.loop import Loop
+from pshead_core.run.naming import naming_plugin
+from pshead_core.run.offers import build_analyzers, build_metrics, prior_offers
+from pshead_core.run.priors import Priors, build_priors
+from pshead_core.run.progress import Reporter, reporter_for
+from pshead_core.run.surface import reference_surface
+from pshead_core.scheduler.streams import stream
+
+
+@frozen(kw_only=True, eq=False)
+class Workshop:
+    """What a run works with, new or resumed."""
+
+    resolved: Resolved
+    options: RunOptions
+    reporter: Reporter
+    portrait: Portrait
+    renderer: Renderer
+    context: BuildContext
+    priors: Priors
+
+
+def reconstruct(photo: Path, folder: Path, resolved: Resolved, options: RunOptions) -> RunSummary:
+    """Turn a photo into a head and return what was made.
+
+    Args:
+        photo: the file.
+        folder: of the run; made once the photo, the configuration and the priors are known to be good.
+        resolved: the configuration and its plugins.
+        options: of this call, not of the result.
+
+    Raises:
+        PsheadError: for anything that the user can mend; before the first step nothing is left behind.
+        KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
+    """
+    reporter = reporter_for(options)
+    run_folder.check_can_hold_run(folder, force=options.force)
+    config, device = resolved.config, _device(resolved)
+    reporter.say(f"read {photo}")
+    portrait = _portrait(photo, resolved, reporter)
+    shop = _workshop(resolved, options, reporter, portrait, device)
+    reporter.say(f"start from {config.start.kind}: {config.start.gaussians:,} Gaussians")
+    start = start_gaussians(config.start, portrait, config.cameras, stream(config.seed, "start", 0))
+    model = start.model.to(device)
+    depth = reference_surface(start, model, shop.renderer, config, portrait.side_px)
+    loop = Loop(config, portrait, shop.renderer, shop.priors, model, depth)
+    run_folder.create(folder, portrait, dump_toml(resolved), plugins_json(resolved))
+    return _optimise(loop, folder, shop)
+
+
+def resume(folder: Path, resolved: Resolved, options: RunOptions) -> RunSummary:
+    """Continue the run of a folder from its checkpoint; the numbers are those of a run that was never stopped.
+
+    Args:
+        folder: of the run.
+        resolved: the configuration, read from the folder's `resolved.toml`.
+        options: of this call.
+
+    Raises:
+        RunFolderError: if there is nothing to continue.
+    """
+    reporter = reporter_for(options)
+    device = _device(resolved)
+    portrait = run_folder.read_portrait(folder, device)
+    checkpoint = read_checkpoint(folder, device)
+    shop = _workshop(resolved, options, reporter, portrait, device)
+    model = model_of(checkpoint.adam)
+    loop = Loop(resolved.config, portrait, shop.renderer, shop.priors, model, checkpoint.surface_depth)
+    loop.restore(checkpoint)
+    run_folder.cut_report(folder, loop.next_step)
+    reporter.say(f"continue {folder} at step {loop.next_step} of {resolved.config.steps}")
+    return _optimise(loop, folder, shop)
+
+
+def _device(resolved: Resolved) -> torch.device:
+    """Return where the Gaussians live: gsplat needs CUDA, the other renderers are at home on the CPU."""
+    return torch.device("cuda" if resolved.config.render.renderer == "gsplat" else "cpu")
+
+
+def _portrait(photo: Path, resolved: Resolved, reporter: Reporter) -> Portrait:
+    loaded = load_photo(photo)
+    facts = []
+    for analyzer in build_analyzers(resolved):
+        with naming_plugin(f"the analyzer {type(analyzer).__name__} failed on {photo}"):
+            facts.append(analyzer.analyze(loaded))
+    return make_portrait(loaded, facts, resolved.config.portrait, reporter.say)
+
+
+def _workshop(
+    resolved: Resolved, options: RunOptions, reporter: Reporter, portrait: Portrait, device: torch.device
+) -> Workshop:
+    renderer = build_renderer(resolved.config.render, device)
+    context = BuildContext(
+        portrait=portrait,
+        device=device,
+        dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
+        cache_folder=cache_folder(),
+        logger=logging.getLogger("pshead"),
+    )
+    config = resolved.config
+    priors = build_priors(prior_offers(resolved), config.schedule, config.seed, context)
+    priors.prepare()
+    return Workshop(
+        resolved=resolved,
+        options=options,
+        reporter=reporter,
+        portrait=portrait,
+        renderer=renderer,
+        context=context,
+        priors=priors,
+    )
+
+
+def _optimise(loop: Loop, folder: Path, shop: Workshop) -> RunSummary:
+    """Run the remaining steps with reports, observers and checkpoints, then write the head."""
+    host, steps = shop.resolved.host, shop.resolved.config.steps
+    host.run_started(shop.resolved.config)
+    with interruptible() as interrupt, shop.reporter.steps(loop.next_step, steps):
+        for report in loop.steps():
+            run_folder.append_report(folder, report)
+            shop.reporter.step(report)
+            host.step_ended(report)
+            stop = interrupt.wanted and loop.next_step < steps
+            if stop or loop.next_step == steps or loop.next_step % shop.options.checkpoint_every == 0:
+                write_checkpoint(folder, loop.checkpoint())
+            if stop:
+                raise KeyboardInterrupt(
+                    f"stopped after {loop.next_step} steps; continue with: pshead run --resume {folder}"
+                )
+    shop.reporter.say("write the head and its pictures")
+    summary = finish(folder, loop, shop.portrait, build_metrics(shop.resolved, shop.context))
+    host.run_ended(summary)
+    shop.reporter.result(
+        {
+            "reference view": f"{summary.reference_psnr_db:.1f} dB inside the mask",
+            "Gaussians": f"{summary.gaussians:,}",
+            "time": f"{summary.seconds:.0f} s for {summary.steps} steps",
+            "look at": str(folder / "views.png"),
+            "turn it": str(folder / "head.html"),
+        }
+    )
+    return summary
