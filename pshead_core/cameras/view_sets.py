@@ -1,4 +1,4 @@
-"""View sets: parts of the ring, named by azimuth. Defined here and nowhere else.
+"""View sets: parts of the ring, named by azimuth; what a name of config.schedule.VIEW_SETS means.
 
 The authors of PSHead refine the face on the nine views nearest to the front, |azimuth| up to about 65°, and leave the
 other views to the text-to-image prior; `front` and `back_and_side` are these two.
@@ -6,14 +6,10 @@ other views to the text-to-image prior; `front` and `back_and_side` are these tw
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 from torch import Tensor
 
+from pshead_core.config.schedule import VIEW_SETS
 from pshead_core.errors import ConfigError
-
-ViewSet = Literal["ring", "front", "side", "back", "back_and_side", "reference"]
-VIEW_SETS: tuple[str, ...] = get_args(ViewSet)
 
 FRONT_DEG = 65.0  # nine of 25 views: indices 8 to 16 of the authors' ring, -64.8° to +64.8°
 BACK_DEG = 135.0  # the rear quadrant

@@ -17,7 +17,7 @@ from pshead_core.config.resolved import Instance
 from pshead_core.config.run import RunConfig
 from pshead_core.config.schedule import SlotConfig
 from pshead_core.config.sources import Source
-from pshead_core.errors import PluginError
+from pshead_core.errors import PluginError, PluginNotFound
 from pshead_core.registry.selection import Wanted
 from pshead_core.specs import CheckpointSpec, Kind
 
@@ -60,10 +60,10 @@ class Builder:
         try:
             self._source.load(wanted)
         except PluginError as error:
-            text = "; ".join(part for part in (error.what, error.why, error.fix) if part)
-            if not tagged:
-                text = f"the key '{path[-1]}' is not a plugin's name, so the table needs plugin = \"...\": {text}"
-            self.problems.append(Problem(text=text, path=path, error=error if tagged else None, origin=origin))
+            if not tagged and isinstance(error, PluginNotFound):
+                hint = f'add plugin = "..." if \'{wanted.name}\' is only your name for the instance'
+                error = PluginNotFound(error.what, why=error.why, fix=f"{error.fix}; or {hint}")
+            self.problems.append(Problem(text=error.what, path=path, error=error, origin=origin))
             return False
         return True
 
@@ -82,12 +82,15 @@ class Builder:
     def _instance(self, kind: Kind, name: str, table: object) -> PluginConfig | None:
         path = (kind, name)
         if not _INSTANCE_NAME.fullmatch(name):
-            return self._complain(f"the name '{name}' must consist of letters, digits, '_' and '-'", path)
+            self._complain(f"the name '{name}' must consist of letters, digits, '_' and '-'", path)
+            return None
         if not isinstance(table, Mapping):
-            return self._complain("must be a table of the plugin's fields", path)
+            self._complain("must be a table of the plugin's fields", path)
+            return None
         tag = table.get("plugin", name)
         if not isinstance(tag, str):
-            return self._complain(f"must be a plugin's name, not {tag!r}", (*path, "plugin"))
+            self._complain(f"must be a plugin's name, not {tag!r}", (*path, "plugin"))
+            return None
         wanted = Wanted.parse(kind, tag)
         wanted = self._allow.pinned(wanted) if self._allow is not None else wanted
         if not self.load(wanted, path, tagged="plugin" in table):
@@ -97,7 +100,7 @@ class Builder:
         fields = {key: value for key, value in table.items() if key != "plugin"}
         config = structure(fields, spec.config, path, self.problems)
         if config is not None:
-            self.instances.append(Instance(kind=kind, name=name, plugin=wanted.name))
+            self.instances.append(Instance(kind=kind, name=name, plugin=wanted.name, tag=str(wanted)))
         return config
 
     def _schedule(self, raw: object, uses: Collection[str]) -> tuple[SlotConfig, ...]:
@@ -116,8 +119,10 @@ class Builder:
         attrs.resolve_types(RunConfig)
         for attribute in attrs.fields(RunConfig):
             if attribute.name in table:
-                read = structure if attrs.has(attribute.type) else structure_value
-                value = read(table.pop(attribute.name), attribute.type, (attribute.name,), self.problems)  # type: ignore[operator]
+                raw, path = table.pop(attribute.name), (attribute.name,)
+                kind: type = attribute.type or object  # resolve_types fills in every type
+                is_record = attrs.has(kind)
+                value = (structure if is_record else structure_value)(raw, kind, path, self.problems)
                 if value is not None:
                     values[attribute.name] = value
         if table:  # only unknown keys are left; let the converter word it

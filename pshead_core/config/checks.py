@@ -8,7 +8,7 @@ from itertools import combinations
 from pshead_core.config.problems import Problem
 from pshead_core.config.resolved import Instance
 from pshead_core.config.run import RunConfig
-from pshead_core.config.schedule import REFERENCE, VIEW_SETS, SlotConfig
+from pshead_core.config.schedule import BUILT_IN, REFERENCE, VIEW_SETS, SlotConfig
 from pshead_core.registry.host import PluginHost
 from pshead_core.registry.nearest import did_you_mean
 from pshead_core.specs import GuidanceSpec, RefinerSpec
@@ -19,13 +19,13 @@ def schedule_problems(slots: Sequence[SlotConfig], uses: Collection[str]) -> lis
 
     Args:
         slots: of the configuration.
-        uses: what a slot may use beside `reference`: `guidance.<instance>` and `refiners.<instance>`.
+        uses: what a slot may use beside the built-in ones: `guidance.<instance>` and `refiners.<instance>`.
     """
     return [*_uses(slots, uses), *_labels(slots), *_groups(slots), *_each(slots)]
 
 
 def _uses(slots: Sequence[SlotConfig], uses: Collection[str]) -> list[Problem]:
-    known = [REFERENCE, *uses]
+    known = [*BUILT_IN, *uses]
     problems = []
     for index, slot in enumerate(slots):
         if slot.use not in known:

@@ -66,7 +66,7 @@ def unstructure(record: object) -> dict[str, object]:
         ConfigError: a field is None though its default is not: TOML has no null, so the file could not say it.
     """
     table: dict[str, object] = {}
-    for attribute in attrs.fields(type(record)):
+    for attribute in fields_of(record):
         value = getattr(record, attribute.name)
         if value is not None:
             table[attribute.name] = _plain(value)
@@ -81,7 +81,7 @@ def unstructure(record: object) -> dict[str, object]:
 def validated(record: object, path: KeyPath) -> list[Problem]:
     """Run all validators of a record and of the records in it, and return what they say."""
     problems: list[Problem] = []
-    for attribute in attrs.fields(type(record)):
+    for attribute in fields_of(record):
         value = getattr(record, attribute.name)
         here = (*path, attribute.name)
         if attribute.validator is not None:
@@ -92,6 +92,12 @@ def validated(record: object, path: KeyPath) -> list[Problem]:
                 continue
         problems += [problem for place, item in _records(value, here) for problem in validated(item, place)]
     return problems
+
+
+def fields_of(record: object) -> tuple[attrs.Attribute[Any], ...]:
+    """Return the attributes of a record of any attrs class."""
+    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(type(record))  # type: ignore[arg-type]
+    return fields
 
 
 def _records(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
@@ -219,7 +225,7 @@ def _tuple_hook(converter: Converter) -> Callable[[object, Any], object]:
         for index, (item, item_kind) in enumerate(zip(value, kinds, strict=True)):
             try:
                 done.append(converter.structure(item, item_kind))
-            except Exception as error:  # noqa: PERF203 - collected, as cattrs does
+            except Exception as error:  # collected, as cattrs does
                 error.add_note(IterableValidationNote(f"index {index}", index, item_kind))
                 errors.append(error)
         if errors:
@@ -246,14 +252,20 @@ def _union_hook(converter: Converter) -> Callable[[object, Any], object]:
 
 
 def _record_hook(cls: type, converter: Converter) -> Callable[[object, object], object]:
-    inner = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True)
+    inner: Callable[[Any, Any], object] = make_dict_structure_fn(
+        cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
+    )
 
     def hook(value: object, kind: object) -> object:
         if not isinstance(value, Mapping):
             raise _wrong(value, "a table")
-        return inner(value, kind)  # type: ignore[arg-type]
+        return inner(value, kind)
 
     return hook
+
+
+def _origin(kind: Any) -> object:
+    return get_origin(kind)
 
 
 def _make_converter() -> Converter:
@@ -268,9 +280,9 @@ def _make_converter() -> Converter:
     }
     for kind, hook in scalars.items():
         converter.register_structure_hook(kind, hook)
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) is Literal, _literal)
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) is tuple, _tuple_hook(converter))
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) in (Union, UnionType), _union_hook(converter))
+    converter.register_structure_hook_func(lambda kind: _origin(kind) is Literal, _literal)
+    converter.register_structure_hook_func(lambda kind: _origin(kind) is tuple, _tuple_hook(converter))
+    converter.register_structure_hook_func(lambda kind: _origin(kind) in (Union, UnionType), _union_hook(converter))
     return converter
 
 

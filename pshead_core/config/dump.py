@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 
 import attrs
@@ -25,27 +24,21 @@ def dump_toml(resolved: Resolved) -> str:
 
 def dump_annotated(resolved: Resolved) -> str:
     """Return the configuration as TOML with a comment behind each value that does not come from class defaults."""
-    origins = resolved.origins
-
-    def note(path: KeyPath) -> str:
-        return next((origins[path[:length]] for length in range(len(path), 0, -1) if path[:length] in origins), "")
-
-    return emit(to_table(resolved), note)
+    return emit(to_table(resolved), lambda path: resolved.origins.get(path, ""))
 
 
 def to_table(resolved: Resolved) -> dict[str, object]:
     """Return the configuration as TOML values; each instance carries its plugin's name under `plugin`."""
     table = unstructure(resolved.config)
     for instance in resolved.instances:
-        provenance = resolved.provenance_of(instance)
         fields = unstructure(resolved.config_of(instance))
         kind = table[instance.kind]
         assert isinstance(kind, dict)  # RunConfig holds the instances of a kind in a dict
-        kind[instance.name] = {"plugin": provenance.name, **fields}
+        kind[instance.name] = {"plugin": instance.tag, **fields}
     return {key: value for key, value in table.items() if value != {}}
 
 
-def plugins_json(resolved: Resolved) -> str:
+def plugins_json(resolved: Resolved) -> dict[str, object]:
     """Return what `plugins.json` holds: the core's version, and each loaded plugin with its instances."""
     plugins = [
         {
@@ -58,8 +51,7 @@ def plugins_json(resolved: Resolved) -> str:
         }
         for provenance in resolved.plugins
     ]
-    core = {"version": core_version(), "api": API_VERSION}
-    return json.dumps({"core": core, "plugins": plugins}, indent=2) + "\n"
+    return {"core": {"version": core_version(), "api": API_VERSION}, "plugins": plugins}
 
 
 def emit(table: Mapping[str, object], note: Note = lambda _: "") -> str:
@@ -76,34 +68,35 @@ def _table(table: Mapping[str, object], path: KeyPath, note: Note) -> list[str]:
     lines = []
     for key, value in table.items():
         if not isinstance(value, dict) and not _is_tables(value):
-            comment = note((*path, key))
-            lines.append(f"{key} = {_value(value)}" + (f"  # {comment}" if comment else ""))
+            lines.append(f"{key} = {inline(value)}" + _comment(note((*path, key))))
     for key, value in table.items():
         here = (*path, key)
         if isinstance(value, dict):
             inner = _table(value, here, note)
             has_values = any(not isinstance(item, dict) for item in value.values()) or not value
-            header = [f"\n[{'.'.join(str(part) for part in here)}]"] if has_values else []
+            header = [f"\n[{'.'.join(str(part) for part in here)}]" + _comment(note(here))] if has_values else []
             lines += header + inner
         elif _is_tables(value):
             assert isinstance(value, list)  # _is_tables says so
             for index, item in enumerate(value):
-                lines.append(f"\n[[{key}]]")
-                lines += [_slot_line(name, inner, note((*here, index, name))) for name, inner in item.items()]
+                lines.append(f"\n[[{key}]]" + _comment(note(here)))
+                comments = {name: _comment(note((*here, index, name))) for name in item}
+                lines += [f"{name} = {inline(inner)}{comments[name]}" for name, inner in item.items()]
     return lines
 
 
-def _slot_line(key: str, value: object, comment: str) -> str:
-    return f"{key} = {_value(value)}" + (f"  # {comment}" if comment else "")
+def _comment(text: str) -> str:
+    return f"  # {text}" if text else ""
 
 
 def _is_tables(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
-def _value(value: object) -> str:
+def inline(value: object) -> str:
+    """Return one value as TOML on one line."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {inline(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
+        return "[" + ", ".join(inline(item) for item in value) + "]"
     return tomli_w.dumps({"v": value}).removeprefix("v = ").rstrip("\n")

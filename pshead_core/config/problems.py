@@ -22,7 +22,7 @@ class Problem:
     key: str | None = None
     """A key of that table, if it is the key that is wrong."""
     error: PsheadError | None = None
-    """The error of a plugin that stands behind the problem."""
+    """The error of a plugin that stands behind the problem; `text` is then its first sentence."""
     origin: str | None = None
     """File or flag; None if it is to be looked up by the path."""
 
@@ -39,6 +39,13 @@ def located(problem: Problem, origin: str) -> str:
     return f"{problem.text} @ {place}" if place else problem.text
 
 
+def with_reasons(line: str, problem: Problem) -> str:
+    """Return the line with the reason and the remedy of the plugin's error, for a list of several problems."""
+    error = problem.error
+    more = [f"{name}: {text}" for name, text in (("why", error.why), ("fix", error.fix)) if text] if error else []
+    return "\n".join([line, *(f"  {text}" for text in more)])
+
+
 def raise_problems(lines: Sequence[str], problems: Iterable[Problem]) -> None:
     """Raise one error for all problems, or return if there are none.
 
@@ -53,15 +60,14 @@ def raise_problems(lines: Sequence[str], problems: Iterable[Problem]) -> None:
     problems = tuple(problems)
     if not problems:
         return
-    if len(problems) == 1 and problems[0].error is not None:
-        raise problems[0].error
-    what = (
-        lines[0] if len(lines) == 1 else "\n".join([f"the configuration has {len(lines)} problems", *_bullets(lines)])
-    )
+    error = problems[0].error
+    if len(problems) == 1 and error is not None:
+        raise type(error)(lines[0], why=error.why, fix=error.fix) from (error.__cause__ or error)
+    told = [with_reasons(line, problem) for line, problem in zip(lines, problems, strict=True)]
+    what = told[0] if len(told) == 1 else "\n".join([f"the configuration has {len(told)} problems", *_bullets(told)])
     causes = [problem.error for problem in problems if problem.error is not None]
-    raise ConfigError(what, fix="`pshead config show` prints all keys with their values") from (
-        causes[0] if causes else None
-    )
+    fix = "correct the values; `pshead config show` prints all keys"
+    raise ConfigError(what, fix=fix) from (causes[0] if causes else None)
 
 
 def _bullets(lines: Sequence[str]) -> list[str]:

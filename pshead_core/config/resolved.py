@@ -21,6 +21,8 @@ class Instance:
     """The key in the configuration, `text` in `[guidance.text]`."""
     plugin: str
     """Name of the plugin."""
+    tag: str
+    """The plugin as a file names it: its name, with `@distribution` if that was said."""
 
     @property
     def use(self) -> str:

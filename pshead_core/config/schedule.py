@@ -9,7 +9,11 @@ from attrs import field, frozen, validators
 VIEW_SETS = ("ring", "front", "side", "back", "back_and_side", "reference")
 """Names that `views` may have; `cameras.view_sets` says what they mean."""
 REFERENCE = "reference"
-"""The slot of the photo's own view, which needs no plugin."""
+"""`use` of the slot that compares with the photo, and name of the view set of the photo's camera. Needs no plugin."""
+START = "start"
+"""`use` of the slot that keeps views as they were at the start. Needs no plugin."""
+BUILT_IN = (REFERENCE, START)
+"""What a slot may use beside the instances of the configuration."""
 
 _not_negative = validators.ge(0)
 
@@ -45,7 +49,8 @@ class SlotConfig:
     """One line of the schedule: which prior, when, how much, on which views."""
 
     use: str
-    """`reference`, or `guidance.<instance>`, or `refiners.<instance>`."""
+    """`guidance.<instance>`, `refiners.<instance>`, `reference` (the losses against the photo) or `start` (a target:
+    the view as it was at step 0, which holds what the photo does not show until a prior knows better)."""
     name: str | None = None
     """Name in reports and of the random stream; the default is `use`. Must be unique."""
     weight: float | CurveConfig = 1.0
@@ -67,7 +72,7 @@ class SlotConfig:
     offset: int = field(default=0, validator=_not_negative)
     """Shift of `every`: due when (step - offset) is a multiple of it."""
     views: str | None = None
-    """View set, by name: ring, front, back, side, back_and_side or reference; the default is what the plugin asks for."""
+    """View set: ring, front, back, side, back_and_side or reference; the default is what the plugin asks for."""
     max_views: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     """Most views per step, drawn from the set."""
     min_side_px: int | None = field(default=None, validator=validators.optional(validators.ge(1)))

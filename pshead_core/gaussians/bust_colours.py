@@ -1,7 +1,7 @@
 """Colours of head and bust: the photo where it is seen; hair, skin or cloth grown over the rest.
 
 Nothing of the face can reach the back: colours spread over the surface only from the rim of what is seen, within one
-material (a harmonic extension on the graph of neighbouring points, with a slow pull to the material's median). Which
+material (a harmonic extension on the graph of neighbouring points, with a slow pull to the material's main colour). Which
 material an unseen point has is decided in the same way (a random walker), with the back of a hairy head as hair.
 """
 
@@ -22,7 +22,7 @@ SKIN, HAIR, CLOTH = 0, 1, 2
 LIGHTNESS = 0.5  # weight of lightness against hue in colour distances: shadows must not change the material
 BALD = 13.0  # weighted CIELAB distance below which the head above the face counts as skin
 SKIN_REACH = 18.0  # weighted CIELAB distance up to which pixels below the chin count as skin
-PULL = 1e-3  # pull to the material's median: acts over about 1 / sqrt(PULL) = 30 points
+PULL = {SKIN: 1e-3, HAIR: 1e-3, CLOTH: 6e-3}  # pull to the material's main colour: over about 1 / sqrt(pull) points
 NEIGHBOURS = 8
 
 Materials = NDArray[np.int8]
@@ -70,14 +70,17 @@ def materials_of_photo(rgb: Array, matte: Array, fit: HeadFit, cut_px: float) ->
     return np.asarray(median_filter(out, size=2 * (side // 170) + 1))
 
 
-def inner_colours(rgb: Array, matte: Array, rim_px: float) -> Array:
-    """Return the photo with each pixel near or outside the matte's edge replaced by the nearest one `rim_px` inside."""
+def inner_pixels(matte: Array, rim_px: float) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return row and column of the nearest pixel that lies `rim_px` inside the matte, each `[side, side]`.
+
+    Pixels of the rim are mixed with the background; what grows over the unseen parts must not start there.
+    """
     solid = matte > 0.5
     inner = distance_transform_edt(solid) > rim_px
     if not inner.any():
-        inner = solid if solid.any() else np.ones_like(solid)
+        inner = solid
     rows, columns = distance_transform_edt(~inner, return_distances=False, return_indices=True)
-    return np.asarray(rgb[rows, columns])
+    return rows, columns
 
 
 def neighbour_graph(points: SurfacePoints) -> csr_matrix:
@@ -119,7 +122,7 @@ def extend(graph: csr_matrix, known: Mask, values: Array, pull: float, target: A
 
 
 def materials_of_points(
-    points: SurfacePoints, graph: csr_matrix, photo: Materials, fit: HeadFit, cut_px: float
+    points: SurfacePoints, graph: csr_matrix, photo: Materials, solid: Mask, fit: HeadFit, cut: tuple[float, bool]
 ) -> Materials:
     """Return the material of every point.
 
@@ -127,23 +130,32 @@ def materials_of_points(
         points: the surface.
         graph: see `neighbour_graph`.
         photo: materials by pixel.
+        solid: pixels of the matte.
         fit: the head's place.
-        cut_px: v below which the outline beside the face is no longer hair.
+        cut: see `bust_parts.side_cut_px`.
     """
+    cut_px, hangs = cut
     u, v = fit.lens.pixels(points.points)
     side = fit.lens.side_px
     pixel = photo[np.clip(v.astype(int), 0, side - 1), np.clip(u.astype(int), 0, side - 1)]
     # Heights of unseen points compare in the world, not along rays: use the row at the depth of the head's middle.
     row = side / 2 - points.points[:, 1] * fit.lens.focal_px / (fit.lens.distance - fit.skull_z)
     behind = ~points.seen & (points.points[:, 2] < fit.skull_z - 0.12 * fit.face_width)
+    around = pixel_mask(photo, fit)
+    hairy = bool(around.any()) and float((photo[around] == HAIR).mean()) > 0.3
     lobe_v = float(fit.landmarks_uvz[[93, 323], 1].mean())
-    hairy = bool((photo[pixel_mask(photo, fit)] == HAIR).mean() > 0.3) if pixel_mask(photo, fit).any() else False
     nape_v = max(lobe_v, cut_px - 0.12 * fit.face_height_px)
-    forced = behind & (row < nape_v)
-    known = points.seen | forced
-    kind = np.where(forced, HAIR if hairy else SKIN, pixel)
+    if hairy and not hangs:  # a hat, or hair that ends high on both sides, ends high at the back
+        ends_v = float(np.percentile(np.nonzero((photo == HAIR) & solid)[0], 95))
+        nape_v = min(nape_v, ends_v + 0.2 * fit.face_height_px)
+    above = behind & (row < nape_v)
+    nape = behind & (row >= nape_v) & (row < max(cut_px, nape_v + 0.1 * fit.face_height_px))
+    kind = np.where(above, HAIR if hairy else SKIN, np.where(nape, HAIR if hangs else SKIN, pixel))
     one_hot = np.eye(3)[kind]
-    chance = extend(graph, known, one_hot, 1e-6, np.array([0.0, 0.0, 1.0]))
+    # Short hair does not grow below the nape: nothing that is not seen there is hair.
+    barred = ~points.seen & (row >= nape_v) & (not hangs)
+    chance = extend(graph, points.seen | above | nape, one_hot, 1e-6, np.array([0.0, 0.0, 1.0]))
+    chance[barred, HAIR] = -1.0
     return np.asarray(chance.argmax(axis=1), dtype=np.int8)
 
 
@@ -156,23 +168,33 @@ def pixel_mask(photo: Materials, fit: HeadFit) -> Mask:
     return np.asarray(near_face & above & ~oval_mask(fit, u, v))
 
 
-def _hair_detail(uv: Array, detail: Array, photo: Materials, solid: Mask) -> Array:
-    """Return fine hair contrast for unseen points: that of the pixel on the same ray, reflected into the hair."""
-    side = photo.shape[0]
-    hair = (photo == HAIR) & solid
-    if not hair.any():
-        return np.zeros((len(uv), 3))
-    rows, columns = distance_transform_edt(~hair, return_distances=False, return_indices=True)
-    p = np.clip(np.stack([uv[:, 1], uv[:, 0]], axis=1).astype(int), 0, side - 1)
-    nearest = np.stack([rows[p[:, 0], p[:, 1]], columns[p[:, 0], p[:, 1]]], axis=1)
-    reflected = np.clip(2 * nearest - p, 0, side - 1)
-    inside = hair[reflected[:, 0], reflected[:, 1]]
-    place = np.where(inside[:, None], reflected, nearest)
-    return np.asarray(detail[place[:, 0], place[:, 1]])
+def main_colour(colours: Array, rng: np.random.Generator) -> Array:
+    """Return the colour `[3]` around which most of `[pixel, 3]` lie: where the most are within 12 of CIELAB."""
+    sample = colours[rng.permutation(len(colours))[:600]]
+    lab = rgb2lab(sample[:, None])[:, 0]
+    close = np.linalg.norm(lab[:, None] - lab[None], axis=2) < 12.0
+    return np.asarray(sample[close[int(close.sum(axis=1).argmax())]].mean(axis=0))
+
+
+def strand_shades(points: Array, crown: Array, rng: np.random.Generator) -> Array:
+    """Return smooth noise `[point]` of mean 0 and deviation 1 that runs in strands down from the crown.
+
+    Args:
+        points: `[point, 3]`.
+        crown: `[3]`, middle of the head; strands are meridians about its vertical axis.
+        rng: randomness.
+    """
+    sheet = gaussian_filter(rng.standard_normal((48, 320)), (3.0, 0.8), mode=("nearest", "wrap"))
+    sheet += 2.0 * gaussian_filter(rng.standard_normal((48, 320)), (5.0, 4.0), mode=("nearest", "wrap"))
+    sheet = (sheet - sheet.mean()) / sheet.std()
+    offset = points - crown
+    around = np.arctan2(offset[:, 0], offset[:, 2]) / (2 * np.pi) * 320 % 320
+    down = np.arccos(np.clip(offset[:, 1] / np.maximum(np.linalg.norm(offset, axis=1), 1e-9), -1, 1)) / np.pi * 47
+    return np.asarray(map_coordinates(sheet, np.stack([down, around]), order=1, mode="grid-wrap"))
 
 
 def colour_points(
-    points: SurfacePoints, rgb: Array, matte: Array, fit: HeadFit, cut_px: float
+    points: SurfacePoints, rgb: Array, matte: Array, fit: HeadFit, cut: tuple[float, bool], rng: np.random.Generator
 ) -> tuple[Array, Materials]:
     """Return the colour `[point, 3]` in 0..1 and the material of every point.
 
@@ -181,18 +203,19 @@ def colour_points(
         rgb: the photo, `[side, side, 3]`.
         matte: `[side, side]`.
         fit: the head's place.
-        cut_px: v below which the outline beside the face is no longer hair.
+        cut: see `bust_parts.side_cut_px`.
+        rng: randomness of the hair's strands.
     """
     side = fit.lens.side_px
-    photo = materials_of_photo(rgb, matte, fit, cut_px)
-    sharp = inner_colours(rgb, matte, rim_px=0.004 * side)
-    safe = inner_colours(rgb, matte, rim_px=0.012 * side)
+    solid = matte > 0.5
+    sharp = rgb[inner_pixels(matte, 0.004 * side)]
+    calm_pixels = inner_pixels(matte, 0.012 * side)
+    safe, photo = rgb[calm_pixels], materials_of_photo(rgb, matte, fit, cut[0])[calm_pixels]
     u, v = fit.lens.pixels(points.points)
     at = np.stack([v - 0.5, u - 0.5])
     graph = neighbour_graph(points)
-    kinds = materials_of_points(points, graph, photo, fit, cut_px)
+    kinds = materials_of_points(points, graph, photo, solid, fit, cut)
     colours = np.stack([map_coordinates(sharp[..., k], at, order=1, mode="nearest") for k in range(3)], axis=1)
-    solid = matte > 0.5
     for kind in (SKIN, HAIR, CLOTH):
         mine = kinds == kind
         known = mine & points.seen
@@ -203,11 +226,14 @@ def colour_points(
         calm = np.stack([gaussian_filter(np.where(here, safe[..., k], 0.0), 0.008 * side) for k in range(3)], axis=-1)
         calm /= weight[..., None]
         source = np.stack([map_coordinates(calm[..., k], at, order=1, mode="nearest") for k in range(3)], axis=1)
-        middle = np.median(safe[here], axis=0) if here.any() else np.median(safe[solid], axis=0)
+        middle = main_colour(safe[here if here.any() else solid], rng)
         own = diags(mine.astype(float)) @ graph @ diags(mine.astype(float))
-        full = extend(own.tocsr(), known | ~mine, source, PULL, middle)
+        full = extend(own.tocsr(), known | ~mine, source, PULL[kind], middle)
         if kind == HAIR:
-            full = full + 0.8 * _hair_detail(np.stack([u, v], axis=1), safe - calm, photo, solid)
+            contrast = float(((safe - calm)[here] / (calm[here] + 0.05)).std()) if here.any() else 0.0
+            crown = fit.lens.world(*(np.array(c) for c in (*fit.skull_centre_px, fit.skull_z)))
+            shades = strand_shades(points.points, crown, rng)
+            full = full * (1.0 + min(0.5 * contrast, 0.1) * shades[:, None])
         fill = mine & ~points.seen
         colours[fill] = full[fill]
     return np.clip(colours, 0.0, 1.0), kinds

@@ -13,7 +13,7 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter, label, map_coordin
 
 from pshead_core.gaussians.bust_fit import Array, HeadFit, Mask
 
-CELLS_PER_SIDE = 160  # cells across the frame: about 1/90 of the head's length in the world
+CELLS_PER_SIDE = 208  # cells across the frame: about 1/70 of the head's length in the world
 SOLID = 0.5  # matte from which a pixel belongs to the person
 MIN_PIECE = 0.002  # pieces of the matte smaller than this part of the largest are dust
 

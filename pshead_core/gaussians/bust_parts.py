@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 from attrs import frozen
-from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter1d
+from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, gaussian_filter1d
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 
 from pshead_core.gaussians.bust_fit import Array, HeadFit, Mask
 from pshead_core.gaussians.bust_outline import Canvas
+
+
+RIM_CELLS = 1.2  # rounds the steps that cells leave along an outline
 
 
 @frozen(kw_only=True, eq=False)
@@ -24,6 +27,26 @@ class Part:
     mask: Mask
     front: Array
     back: Array
+    axis_z: float | None = None
+    """World z of the outline, if the part closes on it. In front of it the maps hold along rays of the camera; behind
+    it they hold along parallels, else the far side of a head would grow with the distance from the camera."""
+
+
+def _closed_on(axis_z: float, mask: Mask, front: Array, back: Array, step: float) -> Part:
+    """Return a part whose maps cross each other at the outline and go on outside of it, smoothly.
+
+    Args:
+        axis_z: world z of the outline.
+        mask: cells of the part.
+        front: world z, read in the mask.
+        back: world z, read in the mask.
+        step: width of a cell in the world.
+    """
+    outside = (distance_transform_edt(~mask) - 0.5) * step
+    rim = axis_z + np.where(mask, 0.0, outside)
+    ahead = gaussian_filter(np.where(mask, front, 2 * axis_z - rim), RIM_CELLS)
+    behind = gaussian_filter(np.where(mask, back, rim), RIM_CELLS)
+    return Part(mask=mask, front=ahead, back=behind, axis_z=axis_z)
 
 
 def inflate(
@@ -106,19 +129,21 @@ def head_part(canvas: Canvas, fit: HeadFit, face_z: Array, cut_px: float, hangs:
     plain = _unit(inflate(mask, closed=outside))
     half_widths = mask.sum(axis=1).max() * canvas.cell_px / 2 * (fit.face_width / fit.face_width_px)
     hair = np.clip(half_widths - 0.55 * fit.face_width, 0.0, 0.4 * fit.face_width)
-    reach_back = fit.skull_z - fit.skull_back_z + 0.75 * hair
-    # 0.45 instead of 0.5: the back of a head is a little flatter than an ellipsoid.
-    back = fit.skull_z - reach_back * plain**0.45
+    # A head's outline runs over the ears, in front of the middle of the skull.
+    axis_z = fit.skull_z + 0.15 * fit.face_width
+    reach_back = axis_z - fit.skull_back_z + 0.75 * hair
+    back = axis_z - reach_back * np.sqrt(plain)
     known = binary_erosion(np.isfinite(face_z), iterations=2) & mask
-    squared = np.maximum(np.where(known, face_z, 0.0) - fit.skull_z, 0.02 * fit.face_width) ** 2
+    squared = np.maximum(np.where(known, face_z, 0.0) - axis_z, 0.02 * fit.face_width) ** 2
     neck = (np.abs(canvas.u_px - fit.chin_px[0]) < 0.40 * fit.face_width_px) & (canvas.v_px > fit.chin_px[1])
     known |= neck & mask
     squared[neck] = (0.02 * fit.face_width) ** 2
-    reach_front = 0.92 * (fit.brow_z - fit.skull_z)
+    reach_front = 0.95 * (fit.brow_z - axis_z)
     curvature = inflate(mask, closed=outside).max()
     source = 2.0 * reach_front**2 / max(float(curvature), 1e-9)
-    front = fit.skull_z + np.sqrt(inflate(mask, closed=~mask, source=source, known=known, values=squared))
-    return Part(mask=mask, front=front, back=back)
+    front = axis_z + np.sqrt(inflate(mask, closed=~mask, source=source, known=known, values=squared))
+    step = canvas.cell_px * fit.face_width / fit.face_width_px
+    return _closed_on(axis_z, mask, front, back, step)
 
 
 def jaw_part(canvas: Canvas, fit: HeadFit, face_z: Array) -> Part:
@@ -136,16 +161,22 @@ def torso_part(canvas: Canvas, fit: HeadFit, cut_px: float) -> Part:
     if not mask.any():
         return Part(mask=mask, front=np.zeros(mask.shape), back=np.zeros(mask.shape))
     square = inflate(mask, closed=~canvas.body & (canvas.v_px > cut_px))
-    # Chest depth over face width: 24 cm over 14 cm; full at 1.3 faces below the chin.
-    below = np.clip((canvas.v_px - fit.chin_px[1]) / (1.3 * fit.face_height_px), 0.0, 1.0)
-    ramp = below * below * (3.0 - 2.0 * below)
-    to_world = fit.face_width / fit.face_width_px * canvas.cell_px
-    half_depth = fit.face_width * (0.32 + 0.53 * ramp)
-    # A thin outline is as deep as wide; a wide one stops at the depth of a chest.
-    round_depth = np.sqrt(square) * to_world * 1.0
-    depth = half_depth * np.tanh(round_depth / half_depth)
-    middle = fit.skull_z - fit.face_width * (0.22 + 0.08 * ramp)
-    return Part(mask=mask, front=middle + depth, back=middle - depth)
+    step = fit.face_width / fit.face_width_px * canvas.cell_px
+    axis_z = fit.skull_z - 0.25 * fit.face_width
+    # Depth of a chest over the width of a face: 24 cm over 14 cm. The back is straight sooner than the chest is full.
+    ahead = fit.face_width * (0.26 + 0.44 * _ramp(canvas, fit, 1.3))
+    behind = fit.face_width * (0.36 + 0.62 * _ramp(canvas, fit, 0.9))
+    # A thin outline is as deep as wide; a wide one stops at the depth of a chest and thins out towards the arms.
+    bulge = np.tanh(np.sqrt(square) * step / (0.8 * fit.face_width)) * 0.6 + 0.4 * np.sqrt(_unit(square))
+    bulge = bulge / max(float(bulge.max()), 1e-9)
+    bulge *= np.sqrt(np.clip((canvas.v_px - cut_px) / (0.25 * fit.face_height_px), 0.0, 1.0))
+    return _closed_on(axis_z, mask, axis_z + ahead * bulge**0.8, axis_z - behind * bulge**0.8, step)
+
+
+def _ramp(canvas: Canvas, fit: HeadFit, faces: float) -> Array:
+    """Return a smooth rise from 0 at the chin to 1 at some face heights below."""
+    t = np.clip((canvas.v_px - fit.chin_px[1]) / (faces * fit.face_height_px), 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t))
 
 
 def sheet_part(canvas: Canvas, fit: HeadFit, cut_px: float) -> Part:

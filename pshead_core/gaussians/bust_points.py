@@ -13,8 +13,10 @@ from scipy.spatial import cKDTree
 from pshead_core.gaussians.bust_fit import Array, HeadFit, Mask, grid_px
 from pshead_core.gaussians.bust_volume import Mesh
 
-SPACING_FACE, SPACING_HEAD, SPACING_BODY = 1.0, 1.3, 3.0  # relative spacing of the seen points, by region
+FACE, HEAD, BODY, RIM = 1, 2, 3, 4  # regions of the seen surface; 0 is beside it
+SPACING = {FACE: 1.0, HEAD: 1.3, BODY: 3.0, RIM: 1.5}  # relative spacing of the seen points
 GRAZING = 0.4  # cosine between normal and ray below which pixel rays alone sample a surface too thinly
+SIGHTED = 0.15  # cosine from which a point beside the pixel rays takes its colour from the photo
 CANDIDATES = 6  # candidates per kept point of the blue noise
 
 
@@ -27,7 +29,7 @@ class SurfacePoints:
     normals: Array
     """`[point, 3]`, outwards, unit."""
     seen: Mask
-    """`[point]`: on a pixel ray, first surface of the reference camera."""
+    """`[point]`: on the first surface of the reference camera, so the photo shows its colour."""
 
     def __len__(self) -> int:
         return len(self.points)
@@ -72,9 +74,10 @@ def spread(wanted: int, mesh_weights: Array, mesh: Mesh, rng: np.random.Generato
 
 def _poisson_disk(points: Array, radius: Array, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return the indices of a greedy Poisson-disk subset in random order, computed in parallel rounds."""
-    pairs = cKDTree(points).query_pairs(float(radius.max()), output_type="ndarray")
-    distance = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
-    pairs = pairs[distance < np.minimum(radius[pairs[:, 0]], radius[pairs[:, 1]])]
+    # With 6 candidates per kept point, discs of this radius hold 8 candidates on average; 24 are practically all.
+    distance, index = cKDTree(points).query(points, k=min(25, len(points)))
+    close = distance[:, 1:] < np.minimum(radius[:, None], radius[index[:, 1:]])
+    pairs = np.stack([np.repeat(np.arange(len(points)), close.sum(axis=1)), index[:, 1:][close]], axis=1)
     rank = rng.permutation(len(points))
     better = np.where(rank[pairs[:, 0]] < rank[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
     worse = np.where(rank[pairs[:, 0]] < rank[pairs[:, 1]], pairs[:, 1], pairs[:, 0])
@@ -90,21 +93,20 @@ def _poisson_disk(points: Array, radius: Array, rng: np.random.Generator) -> NDA
 
 
 def seen_pixels(wanted: int, regions: NDArray[np.int8], rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return u and v in pixels of about `wanted` places on the regions 1 (face), 2 (head) and 3 (body).
+    """Return u and v in pixels of about `wanted` places on the regions.
 
     Each region has a jittered hexagonal grid of its own spacing, never finer than a pixel.
 
     Args:
         wanted: number of places.
-        regions: `[side, side]`, 0 is background.
+        regions: `[side, side]`.
         rng: randomness of the jitter.
     """
-    relative = {1: SPACING_FACE, 2: SPACING_HEAD, 3: SPACING_BODY}
-    load = sum(float((regions == k).sum()) / (s * s) for k, s in relative.items())
+    load = sum(float((regions == k).sum()) / (s * s) for k, s in SPACING.items())
     unit = math.sqrt(load / (wanted * math.sqrt(0.75)))
     side = regions.shape[0]
     found: list[Array] = []
-    for region, factor in relative.items():
+    for region, factor in SPACING.items():
         step = max(unit * factor, 1.0)
         rows = np.arange(0.5 * step, side, step * math.sqrt(0.75))
         columns = np.arange(0.5 * step, side, step)
@@ -140,7 +142,7 @@ def lay_points(
         count: number of points.
         mesh: closed surface.
         front_z: `[side, side]`, world z of the seen surface, NaN beside it.
-        regions: `[side, side]`, 0 beside the seen surface, 1 face, 2 head, 3 body.
+        regions: `[side, side]`.
         fit: the head's place.
         rng: randomness.
     """
@@ -153,30 +155,41 @@ def lay_points(
     picture = _picture_normals(gaussian_filter(filled, 0.004 * fit.lens.side_px), fit)
     normals = np.stack([map_coordinates(picture[..., k], at, order=1, mode="nearest") for k in range(3)], axis=1)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    weights = _unseen_weights(mesh, filled, np.isfinite(front_z), fit)
-    rest, rest_normals = spread(count - len(u), weights, mesh, rng)
+    middle, normal = mesh.points[mesh.faces].mean(axis=1), mesh.normals[mesh.faces].mean(axis=1)
+    covered = np.isfinite(front_z)
+    cosine, first = _facing(middle, normal, filled, covered, fit, 0.06)
+    weights = np.where(first, np.clip(1.0 - cosine / GRAZING, 0.0, 1.0), 1.0)
+    # Shoulders and chest may be coarser than the head: twice the spacing from a face height below the chin.
+    below = np.clip((fit.lens.pixels(middle)[1] - fit.chin_px[1]) / fit.face_height_px, 0.0, 1.0)
+    rest, rest_normals = spread(count - len(u), weights * (1.0 - 0.75 * below), mesh, rng)
+    rest_cosine, rest_first = _facing(rest, rest_normals, filled, covered, fit, 0.03)
     return SurfacePoints(
         points=np.concatenate([fit.lens.world(u, v, z), rest]),
         normals=np.concatenate([normals, rest_normals]),
-        seen=np.concatenate([np.ones(len(u), bool), np.zeros(len(rest), bool)]),
+        seen=np.concatenate([np.ones(len(u), bool), rest_first & (rest_cosine > SIGHTED)]),
     )
 
 
-def _unseen_weights(mesh: Mesh, front_z: Array, covered: Mask, fit: HeadFit) -> Array:
-    """Return per mesh face how densely it needs points of its own."""
-    middle = mesh.points[mesh.faces].mean(axis=1)
-    normal = mesh.normals[mesh.faces].mean(axis=1)
-    ray = np.array([0.0, 0.0, fit.lens.distance]) - middle
-    cosine = (normal * ray).sum(1) / np.maximum(np.linalg.norm(ray, axis=1) * np.linalg.norm(normal, axis=1), 1e-9)
-    u, v = fit.lens.pixels(middle)
+def _facing(
+    points: Array, normals: Array, front_z: Array, covered: Mask, fit: HeadFit, tolerance: float
+) -> tuple[Array, Mask]:
+    """Return the cosine between normal and view ray, and whether a point lies on the first surface.
+
+    Args:
+        points: `[point, 3]`.
+        normals: `[point, 3]`.
+        front_z: `[side, side]`, world z of the seen surface.
+        covered: `[side, side]`, where there is one.
+        fit: the head's place.
+        tolerance: how far behind the seen surface still counts as on it, face widths.
+    """
+    ray = np.array([0.0, 0.0, fit.lens.distance]) - points
+    cosine = (normals * ray).sum(1) / np.maximum(np.linalg.norm(ray, axis=1) * np.linalg.norm(normals, axis=1), 1e-9)
+    u, v = fit.lens.pixels(points)
     at = np.stack([v - 0.5, u - 0.5])
-    ahead = map_coordinates(front_z, at, order=1, mode="nearest") - middle[:, 2]
+    ahead = map_coordinates(front_z, at, order=1, mode="nearest") - points[:, 2]
     in_frame = map_coordinates(covered.astype(float), at, order=0, mode="constant") > 0.5
-    seen = (ahead < 0.06 * fit.face_width) & in_frame & (cosine > 0)
-    weight = np.where(seen, np.clip(1.0 - cosine / GRAZING, 0.0, 1.0), 1.0)
-    # Shoulders and chest may be coarser than the head: half the spacing within a face height below the chin.
-    below = np.clip((v - fit.chin_px[1]) / fit.face_height_px, 0.0, 1.0)
-    return np.asarray(weight * (1.0 - 0.75 * below))
+    return cosine, (ahead < tolerance * fit.face_width) & in_frame & (cosine > 0)
 
 
 def fill_nearest(values: Array) -> Array:

@@ -18,6 +18,7 @@ from pshead_core.gaussians.bust_outline import Canvas
 from pshead_core.gaussians.bust_parts import Part
 
 SMOOTH_CELLS = 1.0  # rounds the seams between parts
+TURN = 0.6  # face widths behind the outline over which a part turns from rays to parallels
 
 
 @frozen(kw_only=True, eq=False)
@@ -48,14 +49,14 @@ def _neck(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
     chin_u, chin_v = fit.chin_px
     width, height = fit.face_width, fit.face_height_px
     chin_z = fit.landmarks_uvz[152, 2]
-    semi_x, semi_z = 0.42 * width, 0.40 * width
-    # Below the chin the neck's front lies about 4 cm (0.28 face widths) behind it and leans back going down.
-    centre_z = min(chin_z - 0.28 * width - semi_z, fit.skull_z - 0.15 * width)
+    semi_x, semi_z = 0.41 * width, 0.37 * width
+    # At the chin's height the neck's front lies about 4.5 cm (0.32 face widths) behind it.
+    centre_z = min(chin_z - 0.32 * width - semi_z, fit.skull_z - 0.10 * width)
     depth = (fit.lens.distance - z) / fit.lens.focal_px
     x = (canvas.u_px[:, :, None] - fit.lens.side_px / 2) * depth
     centre_x = (chin_u - fit.lens.side_px / 2) * (fit.lens.distance - centre_z) / fit.lens.focal_px
-    lean = np.clip((canvas.v_px - chin_v) / height, -0.5, 1.2)[:, :, None]
-    radius = np.sqrt(((x - centre_x) / semi_x) ** 2 + ((z - centre_z + 0.12 * width * lean) / semi_z) ** 2)
+    lean = np.clip((canvas.v_px - chin_v) / height - 0.1, -0.5, 1.0)[:, :, None]
+    radius = np.sqrt(((x - centre_x) / semi_x) ** 2 + ((z - centre_z + 0.32 * width * lean) / semi_z) ** 2)
     inside = (1.0 - radius) * semi_z
     ends = np.minimum(canvas.v_px - (chin_v - 0.5 * height), chin_v + 0.9 * height - canvas.v_px)
     return np.minimum(inside, ends[:, :, None] * width / fit.face_width_px).astype(np.float32)
@@ -77,6 +78,42 @@ def _skull(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
     return ((1.0 - radius) * semi_x).astype(np.float32)
 
 
+def _unite(values: NDArray[np.float32], part: Part, canvas: Canvas, fit: HeadFit, z: Array) -> None:
+    """Add a part to the values in place."""
+    if part.axis_z is None:
+        front = np.where(part.mask, part.front, -9.0)[:, :, None].astype(np.float32)
+        back = np.where(part.mask, part.back, 9.0)[:, :, None].astype(np.float32)
+        layers = z.astype(np.float32)
+        np.maximum(values, np.minimum(front - layers, layers - back), out=values)
+        return
+    half = fit.lens.side_px / 2
+    for layer, height in enumerate(z):
+        front, back = part.front, part.back
+        if height < part.axis_z:
+            # Parallels in the end, but rays at first: the outline is where the surface touches the rays.
+            t = (part.axis_z - height) / (TURN * fit.face_width)
+            turned = TURN * fit.face_width * (0.5 * t * t if t < 1 else t - 0.5)
+            widen = 1.0 + turned / (fit.lens.distance - part.axis_z)
+            u, v = canvas.u_px[0], canvas.v_px[:, 0]
+            columns = (half + (u - half) * widen - u[0]) / canvas.cell_px
+            rows = (half + (v - half) * widen - v[0]) / canvas.cell_px
+            front, back = (_zoom(part_map, rows, columns) for part_map in (front, back))
+        np.maximum(values[..., layer], np.minimum(front - height, height - back), out=values[..., layer])
+
+
+def _zoom(values: Array, rows: Array, columns: Array) -> Array:
+    """Return bilinear samples of a map on a grid of fractional rows and columns; the rim goes on outside."""
+    across = _blend(values.T, columns).T
+    return _blend(across, rows)
+
+
+def _blend(values: Array, at: Array) -> Array:
+    """Return rows of `values` at fractional positions."""
+    low = np.clip(np.floor(at).astype(int), 0, len(values) - 2)
+    share = np.clip(at - low, 0.0, 1.0)[:, None]
+    return values[low] * (1.0 - share) + values[low + 1] * share
+
+
 def fill_volume(canvas: Canvas, fit: HeadFit, parts: list[Part]) -> Volume:
     """Unite the parts with neck and braincase, cut by the outline and the bottom.
 
@@ -91,16 +128,10 @@ def fill_volume(canvas: Canvas, fit: HeadFit, parts: list[Part]) -> Volume:
     near = max(max(float(p.front[p.mask].max()) for p in parts if p.mask.any()), fit.brow_z) + 4 * step
     z = np.arange(deep, near, step)
     values = np.maximum(_neck(canvas, fit, z), _skull(canvas, fit, z))
-    layers = z.astype(np.float32)
     for part in parts:
-        rows = np.flatnonzero(part.mask.any(axis=1))
-        if len(rows) == 0:
-            continue
-        cut = slice(rows[0], rows[-1] + 1)
-        front = np.where(part.mask, part.front, -9.0)[cut, :, None].astype(np.float32)
-        back = np.where(part.mask, part.back, 9.0)[cut, :, None].astype(np.float32)
-        np.maximum(values[cut], np.minimum(front - layers, layers - back), out=values[cut])
-    outline = (distance_transform_edt(canvas.body) - distance_transform_edt(~canvas.body)) * step
+        if part.mask.any():
+            _unite(values, part, canvas, fit, z)
+    outline = gaussian_filter(distance_transform_edt(canvas.body) - distance_transform_edt(~canvas.body), 1.0) * step
     np.minimum(values, outline[:, :, None].astype(np.float32), out=values)
     if canvas.bottom_px < canvas.v_px[-1, 0]:
         # The floor is level in the world: at a depth d it lies at v = centre + (bottom - centre) distance / d.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -21,15 +21,18 @@ from pshead_core.gaussians.bust_colours import colour_points
 from pshead_core.gaussians.bust_fit import Array, HeadFit, Mask, face_surface, fit_head, grid_px, oval_mask, reference_lens
 from pshead_core.gaussians.bust_outline import SOLID, Canvas, draw_outline
 from pshead_core.gaussians.bust_parts import head_part, jaw_part, sheet_part, side_cut_px, torso_part
-from pshead_core.gaussians.bust_points import SurfacePoints, fill_nearest, lay_points
+from pshead_core.gaussians.bust_points import BODY, FACE, HEAD, RIM, SurfacePoints, fill_nearest, lay_points
 from pshead_core.gaussians.bust_volume import Volume, fill_volume, first_surface, surface
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.gaussians.sh import rgb_to_dc
 from pshead_core.gaussians.start_record import Start
 from pshead_core.portrait.portrait import Portrait
 
-TANGENT = 0.60  # standard deviation along the surface / distance to the neighbours: closed at an opacity of 0.9
-FLAT = 0.30  # standard deviation along the normal / along the surface
+# Standard deviation along the surface / mean distance to the six nearest points. The hexagonal grid of the seen pixels
+# is closed at an opacity of 0.9 with 0.55; the gaps of blue noise are wider, and there is no detail to keep.
+TANGENT_SEEN, TANGENT_UNSEEN = 0.55, 0.80
+# Standard deviation along the normal / along the surface; wide discs are flatter, or they fatten the outline.
+FLAT_SEEN, FLAT_UNSEEN = 0.30, 0.15
 
 
 def _front_z(volume: Volume, face_z: Array, fit: HeadFit, matte: Array) -> Array:
@@ -46,11 +49,13 @@ def _front_z(volume: Volume, face_z: Array, fit: HeadFit, matte: Array) -> Array
 
 
 def _regions(fit: HeadFit, front_z: Array, cut_px: float) -> NDArray[np.int8]:
-    """Return 1 in the face, 2 on the rest of the head, 3 on the body, 0 beside."""
+    """Return FACE, HEAD, BODY or RIM (the outermost 1 % of the frame), 0 beside the seen surface."""
     u, v = grid_px(fit.lens.side_px)
-    regions = np.where(v < cut_px, 2, 3)
-    regions[oval_mask(fit, u, v)] = 1
-    return np.where(np.isfinite(front_z), regions, 0).astype(np.int8)
+    solid = np.isfinite(front_z)
+    regions = np.where(v < cut_px, HEAD, BODY)
+    regions[(regions == BODY) & (distance_transform_edt(solid) < 0.01 * fit.lens.side_px)] = RIM
+    regions[oval_mask(fit, u, v)] = FACE
+    return np.where(solid, regions, 0).astype(np.int8)
 
 
 def _quaternions(normals: Array) -> Array:
@@ -65,8 +70,10 @@ def _quaternions(normals: Array) -> Array:
 def _discs(points: SurfacePoints, colours: Array, opacity: float) -> GaussianModel:
     """Return flat Gaussians on the surface, as wide as their neighbours are far."""
     distance, _ = cKDTree(points.points).query(points.points, k=7)
-    width = TANGENT * distance[:, 1:].mean(axis=1).clip(1e-5)
-    scales = np.stack([width, width, FLAT * width], axis=1)
+    tangent = np.where(points.seen, TANGENT_SEEN, TANGENT_UNSEEN)
+    width = tangent * distance[:, 1:].mean(axis=1).clip(1e-5)
+    flat = np.where(points.seen, FLAT_SEEN, FLAT_UNSEEN)
+    scales = np.stack([width, width, flat * width], axis=1)
     n = len(points)
 
     def tensor(array: Array) -> Tensor:
@@ -81,8 +88,8 @@ def _discs(points: SurfacePoints, colours: Array, opacity: float) -> GaussianMod
     )
 
 
-def _volume(fit: HeadFit, matte: Array, inside: Mask, face_z: Array) -> tuple[Volume, float]:
-    """Return the volume, and v below which the outline beside the face is no longer hair."""
+def _volume(fit: HeadFit, matte: Array, inside: Mask, face_z: Array) -> tuple[Volume, tuple[float, bool]]:
+    """Return the volume, and where the outline beside the face stops being hair (see `side_cut_px`)."""
     canvas: Canvas = draw_outline(matte, inside, fit)
     coarse_face = map_coordinates(face_z, canvas.at_frame(), order=0, cval=np.nan)
     cut_px, hangs = side_cut_px(canvas, fit)
@@ -92,7 +99,7 @@ def _volume(fit: HeadFit, matte: Array, inside: Mask, face_z: Array) -> tuple[Vo
         torso_part(canvas, fit, cut_px),
         sheet_part(canvas, fit, cut_px),
     ]
-    return fill_volume(canvas, fit, parts), cut_px
+    return fill_volume(canvas, fit, parts), (cut_px, hangs)
 
 
 def start_head(
@@ -122,11 +129,11 @@ def start_head(
         )
     rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     face_z = np.where(oval, face_surface(fit), np.nan)
-    volume, cut_px = _volume(fit, matte, inside, face_z)
+    volume, cut = _volume(fit, matte, inside, face_z)
     front_z = _front_z(volume, face_z, fit, matte)
     mesh = surface(volume, fit)
-    points = lay_points(config.gaussians, mesh, front_z, _regions(fit, front_z, cut_px), fit, rng)
-    colours, _ = colour_points(points, rgba[..., :3], matte, fit, cut_px)
+    points = lay_points(config.gaussians, mesh, front_z, _regions(fit, front_z, cut[0]), fit, rng)
+    colours, _ = colour_points(points, rgba[..., :3], matte, fit, cut, rng)
     depth = np.where(np.isfinite(face_z), fit.lens.distance - face_z, 0.0)
     return Start(
         model=_discs(points, colours, config.opacity),

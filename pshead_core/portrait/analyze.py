@@ -42,9 +42,7 @@ def make_portrait(
     face = choose_face(photo, faces, config.face, report)
     others = tuple(other for other in faces or () if other is not face)
     matte = _matte(photo, facts)
-    frame = make_frame(
-        face, _outline(matte, face, others), side_px=config.side_px, face_frac=config.face_frac
-    )
+    frame = make_frame(face, _outline(matte, face, others), side_px=config.side_px, face_frac=config.face_frac)
     inside = frame.inside((photo.rgb.shape[0], photo.rgb.shape[1]))
     rgb, alpha = _cut_out(photo, matte, frame, face, others, inside)
     _check_cover(photo, alpha, frame, face)
@@ -88,9 +86,7 @@ def _discs(faces: tuple[FaceFacts, ...], frame: Frame | None = None) -> NDArray[
     return np.array([_disc(face, frame) for face in faces], dtype=np.float64).reshape(-1, 3)
 
 
-def _outline(
-    matte: NDArray[np.float32], face: FaceFacts, others: tuple[FaceFacts, ...]
-) -> NDArray[np.bool_]:
+def _outline(matte: NDArray[np.float32], face: FaceFacts, others: tuple[FaceFacts, ...]) -> NDArray[np.bool_]:
     # Thinned out for speed, then repeated to the photo's pixels.
     step = max(1, -(-max(matte.shape) // _SEARCH_PX))
     thin = one_person(matte[::step, ::step], _disc(face) / step, _discs(others) / step)
@@ -108,15 +104,14 @@ def _cut_out(
     """Return straight colour `[side, side, 3]`, sensible outside the person too, and alpha `[side, side]`."""
     soft = frame.resample(matte[..., None])[..., 0]
     person = one_person(soft, _disc(face, frame), _discs(others, frame))
-    alpha = clean_matte(soft, person, fill=photo.alpha is None)
+    alpha = clean_matte(soft, person, trusted=photo.alpha is not None)
     if photo.alpha is None:
         colour = foreground_colour(frame.resample(photo.rgb), alpha)
     else:
         # The file's colours are straight already; where alpha is 0 they mean nothing and must not leak in.
-        colour = spread(
-            frame.resample(photo.rgb * (matte[..., None] / np.float32(255))) / np.maximum(soft, 1 / 255)[..., None],
-            np.clip(soft * 8, 0, 1),
-        )
+        covered = frame.resample((photo.rgb * (matte[..., None] / np.float32(255))).astype(np.float32))
+        straight = np.clip(covered / np.maximum(soft, 1 / 255)[..., None], 0, 1).astype(np.float32)
+        colour = spread(straight, np.clip(soft * 8, 0, 1).astype(np.float32))
     return np.clip(colour, 0, 1).astype(np.float32), np.where(inside, alpha, 0).astype(np.float32)
 
 

@@ -10,13 +10,15 @@ SOLID = 0.5
 """Matte from which a pixel belongs to the person."""
 HAZE = 0.1
 """Matte below which a pixel is background: networks leave a faint veil there."""
+RIM_FRAC = 0.02
+"""Width of the soft rim to either side of the outline, as a part of the picture's side."""
+OWN_RIM_FRAC = 0.1
+"""The same for a photo's own alpha, which may know single hairs."""
 SURE = 0.98
 """Matte from which a pixel shows nothing but the person; 1 - SURE: nothing but the background."""
 
 
-def one_person(
-    matte: NDArray[np.float32], face: NDArray[np.float64], others: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def one_person(matte: NDArray[np.float32], face: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return `[height, width]`: the connected part of the matte that holds the face, without other people.
 
     Where people touch, a pixel belongs to the face that is nearest in units of the faces' heights.
@@ -49,21 +51,26 @@ def _nearer_to_another(
     return np.asarray(nearest < own)
 
 
-def clean_matte(matte: NDArray[np.float32], person: NDArray[np.bool_], *, fill: bool) -> NDArray[np.float32]:
+def clean_matte(matte: NDArray[np.float32], person: NDArray[np.bool_], *, trusted: bool) -> NDArray[np.float32]:
     """Return the matte of the person alone: `[height, width]` in 0..1.
 
-    The soft rim around the person stays; haze and other things vanish.
+    The soft rim around the person stays; everything else vanishes. In a matte that is not trusted, holes and weak
+    places inside the person become opaque and the veil around it goes.
 
     Args:
         matte: `[height, width]` in 0..1.
         person: `[height, width]`, from `one_person`.
-        fill: make holes opaque (a network's matte has them by mistake, a user's on purpose).
+        trusted: the matte is the photo's own alpha, where holes and veils are meant.
     """
-    solid = ndimage.binary_fill_holes(person) if fill else person
-    out = np.where(solid & ~person, np.float32(1), matte)
-    rim_px = max(2, round(0.02 * max(matte.shape)))
+    side = max(matte.shape)
+    if trusted:
+        solid, out, rim_px = person, matte, OWN_RIM_FRAC * side
+    else:
+        solid, rim_px = ndimage.binary_fill_holes(person), RIM_FRAC * side
+        inner = ndimage.distance_transform_edt(solid) > rim_px
+        opaque = np.where(inner | (solid & ~person), np.float32(1), matte)
+        out = np.clip((opaque - HAZE) / (1 - 2 * HAZE), 0, 1)
     near = ndimage.distance_transform_edt(~solid) <= rim_px
-    out = np.clip((out - HAZE) / (1 - 2 * HAZE), 0, 1)
     # The rim must hang together with the person: specks beyond it are background.
     connected, _ = ndimage.label((out > 0) & near)
     kept = np.isin(connected, np.unique(connected[solid])) & (connected > 0)
@@ -83,9 +90,8 @@ def foreground_colour(rgb: NDArray[np.float32], alpha: NDArray[np.float32]) -> N
     a = alpha[..., None]
     inner = spread(rgb, (alpha >= SURE).astype(np.float32))
     outer = spread(rgb, (alpha <= 1 - SURE).astype(np.float32))
-    estimate = inner + a * (rgb - a * inner - (1 - a) * outer)
-    colour = np.where(a >= SURE, rgb, np.clip(estimate, 0, 1))
-    return np.where(a > 0, colour, inner).astype(np.float32)
+    estimate = np.clip(inner + a * (rgb - a * inner - (1 - a) * outer), 0, 1)
+    return np.where(a >= SURE, rgb, estimate).astype(np.float32)
 
 
 def spread(rgb: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -104,7 +110,7 @@ def spread(rgb: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.
     weights = np.pad(weight, padding)
     colours = np.pad(rgb * weight[..., None], (*padding, (0, 0)))
     pooled_weight = _pool(weights[..., None])
-    pooled = _pool(colours) / np.maximum(pooled_weight, 1e-6)
+    pooled = (_pool(colours) / np.maximum(pooled_weight, 1e-6)).astype(np.float32)
     coarse = spread(pooled, np.minimum(pooled_weight[..., 0] * 4, 1))
     fine = ndimage.zoom(coarse, (2, 2, 1), order=1, mode="nearest", grid_mode=True)[:height, :width]
     share = np.minimum(weight, 1)[..., None]

@@ -125,9 +125,7 @@ def _transformed(image: Image.Image, source: object, target: object) -> Image.Im
     return result
 
 
-def _shrunk(
-    rgb: Image.Image, alpha: Image.Image | None, max_side_px: int
-) -> tuple[Image.Image, Image.Image | None]:
+def _shrunk(rgb: Image.Image, alpha: Image.Image | None, max_side_px: int) -> tuple[Image.Image, Image.Image | None]:
     longest = max(rgb.size)
     if longest <= max_side_px:
         return rgb, alpha

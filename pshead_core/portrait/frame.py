@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from pshead_core.portrait.choose import CHIN, EAR_SIDES, TOP, roll_deg
 from pshead_core.portrait.facts import FaceFacts
@@ -74,19 +75,23 @@ class Frame:
             if not upright:
                 layer, box = self._turned(layer, low)
             layers.append(np.asarray(layer.resize((self.side_px, self.side_px), method, box=box)))
-        return np.clip(np.stack(layers, axis=-1), 0, 1).astype(np.float32)
+        return np.asarray(np.clip(np.stack(layers, axis=-1), 0, 1), dtype=np.float32)
 
     def _turned(self, layer: Image.Image, low: NDArray[np.int_]) -> tuple[Image.Image, tuple[float, ...]]:
-        # Turn at the photo's own scale, so that the resize after it can filter along the frame's axes.
-        side = math.ceil(self.side_px / self.scale)
-        step = self.frame_to_photo.copy()
-        step[:, :2] *= self.scale
-        step[:, 2] -= low
-        coefficients = tuple(float(value) for value in step.reshape(-1))
-        turned = layer.transform(
-            (side, side), Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BICUBIC
+        # Turn at about the photo's own scale, so that the resize after it can filter along the frame's axes.
+        # scipy's spline, because Pillow's bicubic transform does not keep linear functions.
+        factor = max(1, int(1 / self.scale))
+        extent = self.side_px / (self.scale * factor)
+        step = self.frame_to_photo[:, :2] * self.scale
+        shift = (self.frame_to_photo[:, 2] - low) / factor
+        swapped = step[::-1, ::-1]
+        # scipy counts rows first and from pixel centres.
+        offset = (shift + step @ (0.5, 0.5) - 0.5)[::-1]
+        pixels = np.asarray(layer.reduce(factor))
+        turned = ndimage.affine_transform(
+            pixels, swapped, offset, output_shape=(math.ceil(extent),) * 2, order=3, mode="nearest"
         )
-        return turned, (0.0, 0.0, self.side_px / self.scale, self.side_px / self.scale)
+        return Image.fromarray(turned.astype(np.float32)), (0.0, 0.0, extent, extent)
 
 
 _APRON_PX = 4
@@ -100,7 +105,7 @@ def _window(
     columns = np.clip(np.arange(low[0], high[0]), 0, width - 1)
     rows = np.clip(np.arange(low[1], high[1]), 0, height - 1)
     window = picture[rows[:, None], columns[None, :]]
-    return window / np.float32(255) if window.dtype == np.uint8 else window
+    return np.asarray(window / np.float32(255) if window.dtype == np.uint8 else window, dtype=np.float32)
 
 
 def make_frame(face: FaceFacts, person: NDArray[np.bool_], *, side_px: int, face_frac: float) -> Frame:

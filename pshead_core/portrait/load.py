@@ -1,5 +1,7 @@
-"""Read a photo file. Whatever is wrong with it ends in one `PhotoError`, and nothing large is allocated before the
-header has been checked."""
+"""Read a photo file.
+
+Whatever is wrong with it ends in one `PhotoError`, and nothing large is allocated before the header has been checked.
+"""
 
 from __future__ import annotations
 

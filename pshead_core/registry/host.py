@@ -13,6 +13,7 @@ A host is created by the command line and passed down; there is no global one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 import pluggy
@@ -183,6 +184,11 @@ class PluginHost:
     def provenance_of(self, kind: Kind, name: str) -> Provenance:
         """Return where one loaded plugin comes from; `KeyError` if it is not loaded."""
         return self._specs[kind, name][1]
+
+    def module_of(self, listing: PluginListing) -> ModuleType | None:
+        """Return the entry module of a loaded plugin, or None if its entry point is no module."""
+        plugin = self._manager.get_plugin(f"{listing.distribution}:{listing.value}")
+        return plugin if isinstance(plugin, ModuleType) else None
 
     def _of_kind(self, kind: Kind, spec_type: type[_S]) -> Mapping[str, _S]:
         return {name: spec for name, spec in self.specs(kind).items() if isinstance(spec, spec_type)}

@@ -75,7 +75,8 @@ def register(manager: pluggy.PluginManager, plugin: object, source: Source) -> N
     try:
         manager.register(plugin, name=source.key)
     except pluggy.PluginValidationError as error:
-        manager.unregister(plugin)
+        if manager.is_registered(plugin):  # not every version of pluggy leaves it half registered
+            manager.unregister(plugin)
         raise PluginLoadError(
             f"the plugin {source} implements a hook wrongly",
             why=" ".join(str(error).split()),

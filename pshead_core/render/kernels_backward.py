@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from pshead_core.render.jit import device, kernel
-from pshead_core.render.kernels_forward import PREFETCH_AHEAD, start_transmittance, weight_of
+from pshead_core.render.kernels_forward import PREFETCH_AHEAD, start_transmittance, reach
 from pshead_core.render.layout import (
     ALPHA_LIMIT,
     BLUE,
@@ -65,6 +65,9 @@ from pshead_core.render.simd import (
 
 # planes of the tile's local memory, each 256 floats; plane 0 is the transmittance
 _BEHIND, _GRAD_RED, _GRAD_GREEN, _GRAD_BLUE, _GRAD_DEPTH, _GRAD_ALPHA = (np.uint64(i * TILE_PX) for i in range(1, 7))
+# after the planes, one number per row: its y, and for the Gaussian at hand the y part of p, the exponent at p = 0, dy,
+# dy² and FACTOR_YY·dy
+_ROW_CENTRES, _SHIFTS, _EXPONENTS, _DYS, _DY2S, _STEEPS = (np.uint64(7 * TILE_PX + i * TILE) for i in range(6))
 
 
 @device
@@ -116,31 +119,33 @@ def _read_pixel(local, here, pixel, rgb, alpha, depth, grad_rgb, grad_alpha, gra
 
 
 @device
-def _replay(local, params, entry, columns, top, gradients):
+def _replay(local, params, entry, columns, gradients):
     """Replay one Gaussian over the rows of a tile and write its row of sums."""
     at = np.uint64(entry[ENTRY_GAUSSIAN]) * ROW
-    mean_y = params[at + MEAN_Y]
-    factor_y = params[at + FACTOR_Y]
-    factor_yy = params[at + FACTOR_YY]
-    log_opacity = params[at + LOG_OPACITY]
+    factor_y = splat(params[at + FACTOR_Y])
+    dy = load(local, _ROW_CENTRES) - params[at + MEAN_Y]
+    steep = dy * params[at + FACTOR_YY]
+    store(local, _SHIFTS, dy * params[at + FACTOR_Y])
+    store(local, _EXPONENTS, fnma(steep, dy, splat(params[at + LOG_OPACITY])))
+    store(local, _DYS, dy)
+    store(local, _DY2S, dy * dy)
+    store(local, _STEEPS, steep)
     red, green, blue = splat(params[at + RED]), splat(params[at + GREEN]), splat(params[at + BLUE])
     depth = splat(params[at + DEPTH])
-    factor_y_all = splat(factor_y)
     dx = columns - params[at + MEAN_X]
     across = dx * params[at + FACTOR_X]
     zero, one = splat(np.float32(0.0)), splat(np.float32(1.0))
     q_sum = q_p = q_dy = q_dy2 = abs_x = abs_y = sum_red = sum_green = sum_blue = sum_depth = zero
     for row in range(np.uint64(entry[ENTRY_FIRST]), np.uint64(entry[ENTRY_END])):
         here = row * U16
-        dy = top + np.float32(row) - mean_y
         transmittance = load(local, here)
-        p, exponent, hit = weight_of(across, factor_y * dy, log_opacity - factor_yy * dy * dy, transmittance)
+        p, exponent, hit = reach(across, local[_SHIFTS + row], local[_EXPONENTS + row], transmittance)
         if any_lane(hit):
             alpha = smaller(exp2(exponent), splat(ALPHA_LIMIT))
             after = fnma(alpha, transmittance, transmittance)
             taken = hit & (after > TRANSMITTANCE_LIMIT)
             weight = select(taken, alpha * transmittance, zero)
-            store(local, here, select(taken, after, select(hit, zero - transmittance, transmittance)))
+            store(local, here, select(hit, select(taken, after, zero), transmittance))  # 0 stops a pixel too
             g_red, g_green = load(local, _GRAD_RED + here), load(local, _GRAD_GREEN + here)
             g_blue, g_depth = load(local, _GRAD_BLUE + here), load(local, _GRAD_DEPTH + here)
             sum_red = fma(weight, g_red, sum_red)
@@ -157,13 +162,18 @@ def _replay(local, params, entry, columns, top, gradients):
             qp = q * p
             q_sum += q
             q_p += qp
-            q_dy = fma(q, splat(dy), q_dy)
-            q_dy2 = fma(q, splat(dy * dy), q_dy2)
+            q_dy = fma(q, splat(local[_DYS + row]), q_dy)
+            q_dy2 = fma(q, splat(local[_DY2S + row]), q_dy2)
             abs_x += absolute(qp)
-            abs_y += absolute(fma(qp, factor_y_all, q * splat(factor_yy * dy)))
+            abs_y += absolute(fma(qp, factor_y, q * splat(local[_STEEPS + row])))
     row_of_sums = sums(
-        (q_sum, q_p, q_dy, q_sum * dx * dx, q_dy * dx, q_dy2, abs_x, abs_y, sum_red, sum_green, sum_blue, sum_depth)
-    )
+        (
+            q_sum, q_p, q_dy, zero,
+            q_sum * dx * dx, q_dy * dx, q_dy2, zero,
+            abs_x, abs_y, sum_depth, zero,
+            sum_red, sum_green, sum_blue, zero,
+        )
+    )  # fmt: skip
     store(gradients, np.uint64(entry[ENTRY_SLOT]) * ROW, row_of_sums)
 
 
@@ -180,7 +190,7 @@ def rasterise_backward(
         grad_depth: `[height * width]`.
         gradients: `[slot * 16]`, written, see `layout`.
     """
-    local = np.empty(7 * TILE_PX, np.float32)
+    local = np.empty(7 * TILE_PX + 6 * TILE, np.float32)
     across = (width + U16 - U1) // U16
     for index in range(chunk, np.uint64(len(order)), chunks):
         tile = np.uint64(order[index])
@@ -191,11 +201,11 @@ def rasterise_backward(
         start_transmittance(local, left, top, width, height)
         _read(local, left, top, width, height, rgb, alpha, depth, grad_rgb, grad_alpha, grad_depth)
         columns = lanes() + (np.float32(left) + np.float32(0.5))
-        centre = np.float32(top) + np.float32(0.5)
+        store(local, _ROW_CENTRES, lanes() + (np.float32(top) + np.float32(0.5)))
         stop = first + np.uint64(used[tile])
         for position in range(first, stop):
             ahead = min(position + PREFETCH_AHEAD, end - U1)
             prefetch(params, np.uint64(entries[ahead, ENTRY_GAUSSIAN]) * ROW)
-            _replay(local, params, entries[position], columns, centre, gradients)
+            _replay(local, params, entries[position], columns, gradients)
         for position in range(stop, end):
             store(gradients, np.uint64(entries[position, ENTRY_SLOT]) * ROW, splat(np.float32(0.0)))

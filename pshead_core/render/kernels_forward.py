@@ -1,6 +1,6 @@
 """Forward rasterisation of one view, tile by tile, 16 pixels of a row at once.
 
-A tile's transmittance and four accumulated features stay in the first-level cache. Stopped pixels hold their
+A tile's transmittance, four accumulated features and alpha stay in the first-level cache. Stopped pixels hold their
 transmittance negated, so that one array carries it and the flag.
 """
 
@@ -36,16 +36,19 @@ from pshead_core.render.layout import (
     U2,
     U3,
     U4,
+    U5,
     U16,
     U256,
 )
 from pshead_core.render.simd import (
+    absolute,
     any_lane,
     exp2,
     fma,
     fnma,
     lanes,
     load,
+    negative,
     prefetch,
     select,
     smaller,
@@ -55,14 +58,16 @@ from pshead_core.render.simd import (
 )
 
 PREFETCH_AHEAD = np.uint64(8)  # Gaussians; the parameter rows of a tile's list are scattered in memory
+# after the planes, one number per row: its y, and for the Gaussian at hand the y part of p and the exponent at p = 0
+_ROW_CENTRES, _SHIFTS, _EXPONENTS = (np.uint64(6 * TILE_PX + i * TILE) for i in range(3))
 CHECK_EVERY_MASK = np.uint64(31)  # the tile is checked for finished pixels every 32 Gaussians
 
 
 @device
-def weight_of(dx, factor_y_dy, exponent_at_dx0, transmittance):
+def reach(across, shift, exponent_at_p0, transmittance):
     """Return (p, exponent, mask of the lanes that the Gaussian reaches)."""
-    p = dx + splat(factor_y_dy)
-    exponent = fnma(p, p, splat(exponent_at_dx0))
+    p = across + splat(shift)
+    exponent = fnma(p, p, splat(exponent_at_p0))
     return p, exponent, (exponent >= LOG2_MIN_ALPHA) & (transmittance > np.float32(0.0))
 
 
@@ -89,48 +94,47 @@ def tile_alive(local):
 
 
 @device
-def _blend(local, params, entry, columns, top):
+def _blend(local, params, entry, columns):
     """Blend one Gaussian into the rows of a tile that it touches."""
     at = np.uint64(entry[ENTRY_GAUSSIAN]) * ROW
-    mean_y = params[at + MEAN_Y]
-    factor_y = params[at + FACTOR_Y]
-    factor_yy = params[at + FACTOR_YY]
-    log_opacity = params[at + LOG_OPACITY]
+    dy = load(local, _ROW_CENTRES) - params[at + MEAN_Y]
+    store(local, _SHIFTS, dy * params[at + FACTOR_Y])
+    store(local, _EXPONENTS, fnma(dy * params[at + FACTOR_YY], dy, splat(params[at + LOG_OPACITY])))
     red, green, blue = splat(params[at + RED]), splat(params[at + GREEN]), splat(params[at + BLUE])
     depth = splat(params[at + DEPTH])
     across = (columns - params[at + MEAN_X]) * params[at + FACTOR_X]
     zero = splat(np.float32(0.0))
     for row in range(np.uint64(entry[ENTRY_FIRST]), np.uint64(entry[ENTRY_END])):
         here = row * U16
-        dy = top + np.float32(row) - mean_y
         transmittance = load(local, here)
-        _, exponent, hit = weight_of(across, factor_y * dy, log_opacity - factor_yy * dy * dy, transmittance)
+        _, exponent, hit = reach(across, local[_SHIFTS + row], local[_EXPONENTS + row], transmittance)
         if any_lane(hit):
             alpha = smaller(exp2(exponent), splat(ALPHA_LIMIT))
             after = fnma(alpha, transmittance, transmittance)
             taken = hit & (after > TRANSMITTANCE_LIMIT)
             weight = select(taken, alpha * transmittance, zero)
-            store(local, here, select(taken, after, select(hit, zero - transmittance, transmittance)))
+            store(local, here, select(hit, select(taken, after, negative(transmittance)), transmittance))
             store(local, U256 + here, fma(weight, red, load(local, U256 + here)))
             store(local, U2 * U256 + here, fma(weight, green, load(local, U2 * U256 + here)))
             store(local, U3 * U256 + here, fma(weight, blue, load(local, U3 * U256 + here)))
             store(local, U4 * U256 + here, fma(weight, depth, load(local, U4 * U256 + here)))
+            store(local, U5 * U256 + here, load(local, U5 * U256 + here) + weight)
 
 
 @device
 def _write(local, left, top, width, height, background, rgb, alpha, depth):
     """Composite a tile over the background and write it to the pictures (flat, row-major)."""
-    zero, one = splat(np.float32(0.0)), splat(np.float32(1.0))
+    zero = splat(np.float32(0.0))
     full = left + U16 <= width
     rows = min(U16, height - top)
     for row in range(U0, rows):
         here = row * U16
         left_over = load(local, here)
-        left_over = select(left_over > np.float32(0.0), left_over, zero - left_over)
+        left_over = absolute(left_over)
         red = fma(left_over, splat(background[U0]), load(local, U256 + here))
         green = fma(left_over, splat(background[U1]), load(local, U2 * U256 + here))
         blue = fma(left_over, splat(background[U2]), load(local, U3 * U256 + here))
-        opaque = one - left_over
+        opaque = load(local, U5 * U256 + here)  # 1 - left_over would lose the relative precision that depth needs
         distance = select(opaque > np.float32(0.0), load(local, U4 * U256 + here) / opaque, zero)
         pixel = (top + row) * width + left
         if full:
@@ -172,17 +176,17 @@ def rasterise_forward(
         depth: `[height * width]`, written.
         used: `[tile]` uint32, written: how many entries were looked at before all pixels were finished.
     """
-    local = np.empty(5 * TILE_PX, np.float32)
+    local = np.empty(6 * TILE_PX + 3 * TILE, np.float32)
     across = (width + U16 - U1) // U16
     zero = splat(np.float32(0.0))
     for index in range(chunk, np.uint64(len(order)), chunks):
         tile = np.uint64(order[index])
         left, top = (tile % across) * U16, (tile // across) * U16
         start_transmittance(local, left, top, width, height)
-        for row in range(U16, np.uint64(5 * TILE)):
+        for row in range(U16, np.uint64(6 * TILE)):
             store(local, row * U16, zero)
         columns = lanes() + (np.float32(left) + np.float32(0.5))
-        centre = np.float32(top) + np.float32(0.5)
+        store(local, _ROW_CENTRES, lanes() + (np.float32(top) + np.float32(0.5)))
         first, end = np.uint64(starts[tile]), np.uint64(starts[tile + U1])
         position = first
         while position < end:
@@ -190,7 +194,7 @@ def rasterise_forward(
                 break
             ahead = min(position + PREFETCH_AHEAD, end - U1)
             prefetch(params, np.uint64(entries[ahead, ENTRY_GAUSSIAN]) * ROW)
-            _blend(local, params, entries[position], columns, centre)
+            _blend(local, params, entries[position], columns)
             position += U1
         used[tile] = position - first
         _write(local, left, top, width, height, background, rgb, alpha, depth)

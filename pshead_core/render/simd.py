@@ -110,9 +110,7 @@ def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
     """Fetch the cache line of element `index` of a contiguous array, seen as flat."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = builder.bitcast(
-            _address(context, builder, signature.args[0], *arguments), ir.IntType(8).as_pointer()
-        )
+        address = builder.bitcast(_address(context, builder, signature.args[0], *arguments), ir.IntType(8).as_pointer())
         read, keep, data = (ir.Constant(_I32, v) for v in (0, 3, 1))
         kind = ir.FunctionType(ir.VoidType(), [address.type, _I32, _I32, _I32])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -161,6 +159,16 @@ def fnma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
         return _fma(builder, builder.fneg(a_value), b_value, c_value)
 
     return vector_type(vector_type, vector_type, vector_type), generate
+
+
+@intrinsic
+def negative(typing_context: Any, a: Any) -> Any:
+    """Return -a."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fneg(arguments[0])
+
+    return vector_type(vector_type), generate
 
 
 @intrinsic
@@ -274,7 +282,8 @@ def log2(typing_context: Any, a: Any) -> Any:
 def sums(typing_context: Any, vectors: Any) -> Any:
     """Return the vector whose lane i is the sum over the lanes of `vectors[i]`; at most 16 vectors, missing ones are 0.
 
-    One tree of 15 additions in place of 16 horizontal sums: at each stage two vectors share one.
+    One tree of at most 15 additions in place of 16 horizontal sums: at each stage two vectors share one. LLVM drops the
+    additions of constant zeros, most of them if the zeros stand at 3, 7, 11 and 15.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -319,6 +328,7 @@ def _arithmetic(operation: Callable[..., Any], generate_value: Callable[[Any, An
 
 
 _arithmetic(operator.add, lambda builder, a, b: builder.fadd(a, b), vector_type)
+_arithmetic(operator.iadd, lambda builder, a, b: builder.fadd(a, b), vector_type)
 _arithmetic(operator.sub, lambda builder, a, b: builder.fsub(a, b), vector_type)
 _arithmetic(operator.mul, lambda builder, a, b: builder.fmul(a, b), vector_type)
 _arithmetic(operator.truediv, lambda builder, a, b: builder.fdiv(a, b), vector_type)
@@ -372,9 +382,7 @@ def store_rgb(typing_context: Any, array: Any, index: Any, red: Any, green: Any,
         red_green = builder.shuffle_vector(arguments[2], arguments[3], both)
         blue_wide = builder.shuffle_vector(arguments[4], ir.Constant(_VEC, ir.Undefined), both)
         order = [(i % 3) * LANES + i // 3 for i in range(3 * LANES)]
-        mixed = builder.shuffle_vector(
-            red_green, blue_wide, ir.Constant(ir.VectorType(_I32, 3 * LANES), order)
-        )
+        mixed = builder.shuffle_vector(red_green, blue_wide, ir.Constant(ir.VectorType(_I32, 3 * LANES), order))
         address = _address(context, builder, signature.args[0], *arguments[:2])
         stored = builder.store(mixed, builder.bitcast(address, mixed.type.as_pointer()))
         stored.align = 4

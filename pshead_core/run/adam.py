@@ -1,4 +1,4 @@
-"""Adam over the parameters of the Gaussians, with one learning rate per parameter and a changing number of Gaussians."""
+"""Adam over the parameters of the Gaussians: one learning rate per parameter, and a changing number of Gaussians."""
 
 from __future__ import annotations
 

@@ -36,7 +36,6 @@ class Checkpoint:
     density: DensityState
     priors: Mapping[str, Tensor]
     held: Mapping[str, HeldTarget]
-    surface_depth: Tensor
     seconds: float
     """Time spent in the loop so far."""
 
@@ -46,7 +45,6 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     tensors = {f"adam.{name}": tensor for name, tensor in checkpoint.adam.items()}
     tensors |= {f"priors.{name}": tensor for name, tensor in checkpoint.priors.items()}
     tensors |= {"density.grad_sum": checkpoint.density.grad_sum, "density.seen": checkpoint.density.seen}
-    tensors["surface_depth"] = checkpoint.surface_depth
     held = {}
     for index, (label, target) in enumerate(checkpoint.held.items()):
         tensors |= _held_tensors(f"held.{index}", target)
@@ -111,7 +109,6 @@ def _checkpoint(tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> Chec
         density=DensityState(**_part(tensors, "density.")),
         priors=_part(tensors, "priors."),
         held=held,
-        surface_depth=tensors["surface_depth"],
         seconds=float(metadata["seconds"]),
     )
 

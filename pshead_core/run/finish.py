@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from PIL import Image
 
 from pshead_core import __version__
 from pshead_core.cameras.sampler import reference_camera

@@ -13,21 +13,25 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from pshead_core.errors import RunFolderError
+from pshead_core.gaussians.model import GaussianModel
 from pshead_core.portrait.portrait import Portrait
 from pshead_core.records import StepReport
 from pshead_core.run.atomic import naming_disk_errors, write_bytes, write_with
 from pshead_core.run.pictures import to_bytes
+from pshead_core.run.start import Start
 
 REPORT = "report.jsonl"
 RESOLVED = "resolved.toml"
 PLUGINS = "plugins.json"
 PORTRAIT = "portrait.safetensors"
+START = "start.safetensors"
 SUMMARY = "run.json"
 NEEDED_BYTES = 200 * 2**20  # checkpoints (two at a time), page, video and pictures of 60,000 Gaussians take 60 MiB
 OWN_FILES = (
-    *(REPORT, RESOLVED, PLUGINS, PORTRAIT, SUMMARY, "portrait.png", "checkpoint.safetensors"),
+    *(REPORT, RESOLVED, PLUGINS, PORTRAIT, START, SUMMARY, "portrait.png", "checkpoint.safetensors"),
     *("head.ply", "head.html", "turntable.mp4", "views.png"),
 )
 
@@ -77,15 +81,30 @@ def _check_replaceable(folder: Path, force: bool) -> None:
         )
 
 
-def create(folder: Path, portrait: Portrait, resolved_toml: str, plugins: object) -> None:
-    """Make the run folder with all that describes the run; a former run's files are removed first."""
+def create(folder: Path, portrait: Portrait, start: Start, resolved_toml: str, plugins: Mapping[str, object]) -> None:
+    """Make the run folder with all that describes the run; a former run's files are removed first.
+
+    If that fails, nothing of it is left.
+    """
+    is_new = not folder.exists()
     with naming_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name in OWN_FILES:
-            (folder / name).unlink(missing_ok=True)
-    write_portrait(folder, portrait)
-    write_bytes(folder / PLUGINS, json.dumps(plugins, indent=2).encode() + b"\n")
-    write_bytes(folder / RESOLVED, resolved_toml.encode())
+        _remove_own_files(folder)
+    try:
+        write_bytes(folder / RESOLVED, resolved_toml.encode())
+        write_bytes(folder / PLUGINS, json.dumps(plugins, indent=2).encode() + b"\n")
+        write_portrait(folder, portrait)
+        write_start(folder, start)
+    except BaseException:
+        _remove_own_files(folder)
+        if is_new:
+            folder.rmdir()
+        raise
+
+
+def _remove_own_files(folder: Path) -> None:
+    for name in OWN_FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def write_portrait(folder: Path, portrait: Portrait) -> None:
@@ -103,19 +122,38 @@ def write_portrait(folder: Path, portrait: Portrait) -> None:
     write_with(folder / "portrait.png", picture.save)
 
 
+def write_start(folder: Path, start: Start) -> None:
+    """Write the Gaussians of step 0 and the depth of their surface."""
+    tensors = {**start.model.tensors(), "surface_depth": start.surface_depth}
+    write_bytes(folder / START, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
+
+
+def read_start(folder: Path, device: torch.device) -> Start:
+    """Read what `write_start` wrote.
+
+    Raises:
+        RunFolderError: if it is missing or damaged.
+    """
+    tensors, _ = _read_tensors(folder / START, device)
+    depth = tensors.pop("surface_depth")
+    return Start(model=GaussianModel(**tensors), surface_depth=depth)
+
+
 def read_portrait(folder: Path, device: torch.device) -> Portrait:
     """Read the portrait of a run folder.
 
     Raises:
         RunFolderError: if it is missing or damaged.
     """
-    path = folder / PORTRAIT
+    tensors, metadata = _read_tensors(folder / PORTRAIT, device)
+    return Portrait(prompt=metadata["prompt"], sha256=metadata["sha256"], **tensors)
+
+
+def _read_tensors(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return Portrait(prompt=metadata["prompt"], sha256=metadata["sha256"], **tensors)
-    except (OSError, SafetensorError, KeyError) as error:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
         raise RunFolderError(f"{path} is missing or damaged", why=str(error), fix="start the run again") from error
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during the loop: finish the step, write the checkpoint, then stop. A second Ctrl-C stops at once."""
+"""Ctrl-C and SIGTERM during the loop: finish the step, write the checkpoint, stop. A second Ctrl-C stops at once."""
 
 from __future__ import annotations
 

@@ -137,7 +137,6 @@ class Loop:
             density=self.density,
             priors=self.priors.state_dict(),
             held=self.priors.held,
-            surface_depth=self.surface_depth,
             seconds=self.seconds,
         )
 

@@ -37,7 +37,8 @@ def page(model: GaussianModel, cameras: CameraConfig) -> str:
             rgbs=(model.sh[:, 0] * C0 + 0.5).clamp(0, 1).cpu().numpy(),
             opacities=torch.sigmoid(model.opacity_logits)[:, None].cpu().numpy(),
         )
-        return server.get_scene_serializer().as_html()
+        html: str = server.get_scene_serializer().as_html()
+        return html
     finally:
         server.stop()
 

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from torch import Tensor
 
 from pshead_core.cameras.camera import Cameras
-from pshead_core.config.schedule import SlotConfig
+from pshead_core.config.schedule import REFERENCE, SlotConfig
 from pshead_core.errors import PluginContractError
 from pshead_core.priors.contribution import DenoisedTarget, ImageGradient
 from pshead_core.priors.protocols import BuildContext, Guidance, Prepares, Refiner, Stateful, Step
@@ -27,7 +27,7 @@ from pshead_core.scheduler.mixer import (
     target_gradient,
     zero_gradient,
 )
-from pshead_core.scheduler.plan import REFERENCE, HeldTarget, Share, StepPlan
+from pshead_core.scheduler.plan import HeldTarget, Share, StepPlan
 from pshead_core.scheduler.streams import stream
 from pshead_core.specs import GuidanceSpec
 
@@ -127,12 +127,17 @@ class Priors:
 
 
 def build_priors(
-    offers: Mapping[str, Offer], schedule: Sequence[SlotConfig], seed: int, context: BuildContext
+    offers: Mapping[str, Offer],
+    built_in: Mapping[str, BuiltPrior],
+    schedule: Sequence[SlotConfig],
+    seed: int,
+    context: BuildContext,
 ) -> Priors:
     """Build every prior that a slot with a weight uses.
 
     Args:
-        offers: by `use`.
+        offers: of the plugins, by `use`.
+        built_in: priors that need no plugin, by `use`.
         schedule: slots of the run.
         seed: of the run.
         context: what the priors are built from.
@@ -141,8 +146,11 @@ def build_priors(
         PluginError: if a prior cannot be built.
     """
     wanted = dict.fromkeys(slot.use for slot in schedule if slot.use != REFERENCE and not is_zero(slot.weight))
-    built = {}
+    built: dict[str, BuiltPrior] = {}
     for use in wanted:
+        if use in built_in:
+            built[use] = built_in[use]
+            continue
         offer = offers[use]
         with naming_plugin(f"{offer.who} cannot be built"):
             built[use] = BuiltPrior(offer=offer, prior=offer.spec.build(offer.config, context))

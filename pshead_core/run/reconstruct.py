@@ -11,7 +11,7 @@ from attrs import frozen
 from pshead_core.config.dump import dump_toml, plugins_json
 from pshead_core.config.options import RunOptions
 from pshead_core.config.resolved import Resolved
-from pshead_core.gaussians.start import start_gaussians
+from pshead_core.config.schedule import START
 from pshead_core.portrait.analyze import make_portrait
 from pshead_core.portrait.load import load_photo
 from pshead_core.portrait.portrait import Portrait
@@ -26,12 +26,12 @@ from pshead_core.run.checkpoint import read_checkpoint, write_checkpoint
 from pshead_core.run.finish import finish
 from pshead_core.run.interrupt import interruptible
 from pshead_core.run.loop import Loop
+from pshead_core.run.memory import start_memory
 from pshead_core.run.naming import naming_plugin
 from pshead_core.run.offers import build_analyzers, build_metrics, prior_offers
 from pshead_core.run.priors import Priors, build_priors
 from pshead_core.run.progress import Reporter, reporter_for
-from pshead_core.run.surface import reference_surface
-from pshead_core.scheduler.streams import stream
+from pshead_core.run.start import Start, make_start
 
 
 @frozen(kw_only=True, eq=False)
@@ -42,7 +42,6 @@ class Workshop:
     options: RunOptions
     reporter: Reporter
     portrait: Portrait
-    renderer: Renderer
     context: BuildContext
     priors: Priors
 
@@ -63,15 +62,14 @@ def reconstruct(photo: Path, folder: Path, resolved: Resolved, options: RunOptio
     reporter = reporter_for(options)
     run_folder.check_can_hold_run(folder, force=options.force)
     config, device = resolved.config, _device(resolved)
+    renderer = build_renderer(config.render, device)
     reporter.say(f"read {photo}")
     portrait = _portrait(photo, resolved, reporter)
-    shop = _workshop(resolved, options, reporter, portrait, device)
-    reporter.say(f"start from {config.start.kind}: {config.start.gaussians:,} Gaussians")
-    start = start_gaussians(config.start, portrait, config.cameras, stream(config.seed, "start", 0))
-    model = start.model.to(device)
-    depth = reference_surface(start, model, shop.renderer, config, portrait.side_px)
-    loop = Loop(config, portrait, shop.renderer, shop.priors, model, depth)
-    run_folder.create(folder, portrait, dump_toml(resolved), plugins_json(resolved))
+    reporter.say(f"start from {config.start.kind}")
+    start = make_start(config, portrait, renderer, device)
+    shop = _workshop(resolved, options, reporter, portrait, renderer, start)
+    loop = Loop(config, portrait, renderer, shop.priors, start.model, start.surface_depth)
+    run_folder.create(folder, portrait, start, dump_toml(resolved), plugins_json(resolved))
     return _optimise(loop, folder, shop)
 
 
@@ -86,13 +84,12 @@ def resume(folder: Path, resolved: Resolved, options: RunOptions) -> RunSummary:
     Raises:
         RunFolderError: if there is nothing to continue.
     """
-    reporter = reporter_for(options)
-    device = _device(resolved)
-    portrait = run_folder.read_portrait(folder, device)
+    reporter, device = reporter_for(options), _device(resolved)
     checkpoint = read_checkpoint(folder, device)
-    shop = _workshop(resolved, options, reporter, portrait, device)
-    model = model_of(checkpoint.adam)
-    loop = Loop(resolved.config, portrait, shop.renderer, shop.priors, model, checkpoint.surface_depth)
+    portrait, start = run_folder.read_portrait(folder, device), run_folder.read_start(folder, device)
+    renderer = build_renderer(resolved.config.render, device)
+    shop = _workshop(resolved, options, reporter, portrait, renderer, start)
+    loop = Loop(resolved.config, portrait, renderer, shop.priors, model_of(checkpoint.adam), start.surface_depth)
     loop.restore(checkpoint)
     run_folder.cut_report(folder, loop.next_step)
     reporter.say(f"continue {folder} at step {loop.next_step} of {resolved.config.steps}")
@@ -114,9 +111,15 @@ def _portrait(photo: Path, resolved: Resolved, reporter: Reporter) -> Portrait:
 
 
 def _workshop(
-    resolved: Resolved, options: RunOptions, reporter: Reporter, portrait: Portrait, device: torch.device
+    resolved: Resolved,
+    options: RunOptions,
+    reporter: Reporter,
+    portrait: Portrait,
+    renderer: Renderer,
+    start: Start,
 ) -> Workshop:
-    renderer = build_renderer(resolved.config.render, device)
+    """Build the priors of the run and let those that work before the first step do so."""
+    config, device = resolved.config, start.model.means.device
     context = BuildContext(
         portrait=portrait,
         device=device,
@@ -124,17 +127,12 @@ def _workshop(
         cache_folder=cache_folder(),
         logger=logging.getLogger("pshead"),
     )
-    config = resolved.config
-    priors = build_priors(prior_offers(resolved), config.schedule, config.seed, context)
+    background = torch.tensor(config.render.background, device=device)
+    built_in = {START: start_memory(start.model, renderer, background)}
+    priors = build_priors(prior_offers(resolved), built_in, config.schedule, config.seed, context)
     priors.prepare()
     return Workshop(
-        resolved=resolved,
-        options=options,
-        reporter=reporter,
-        portrait=portrait,
-        renderer=renderer,
-        context=context,
-        priors=priors,
+        resolved=resolved, options=options, reporter=reporter, portrait=portrait, context=context, priors=priors
     )
 
 

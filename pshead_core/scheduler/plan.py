@@ -11,13 +11,11 @@ from torch import Tensor
 from pshead_core.cameras.camera import Cameras, concatenate
 from pshead_core.cameras.sampler import random_ring, reference_camera
 from pshead_core.config.run import RunConfig
+from pshead_core.config.schedule import REFERENCE
 from pshead_core.priors.contribution import DenoisedTarget
 from pshead_core.scheduler.resolution import side_at
 from pshead_core.scheduler.slots import Duty, due_slots, ring_views
 from pshead_core.scheduler.streams import stream
-
-REFERENCE = "reference"
-"""`use` of the slot that compares with the photo, and name of the view set of the photo's camera."""
 
 
 @frozen(kw_only=True, eq=False)

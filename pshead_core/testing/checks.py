@@ -58,6 +58,7 @@ CHECKS: tuple[Check, ...] = (
     Check(config.check_config_refuses_nan, "config", BUILT),
     Check(config.check_config_toml_round_trip, "config", BUILT),
     Check(config.check_config_unknown_key, "config", BUILT),
+    Check(config.check_config_flags, "config", BUILT),
     Check(build.check_builds_quickly, "build", BUILT),
     Check(build.check_builds_offline, "build", BUILT),
     Check(build.check_builds_independent, "build", PRIORS, "deterministic"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
+import io
 import math
 import textwrap
 import tomllib
@@ -14,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import tomli_w
+import tyro
 
 from pshead_core.config.convert import structure, unstructure
 from pshead_core.config.plugin import PluginConfig
@@ -193,6 +196,25 @@ def check_config_unknown_key(subject: Subject) -> None:
             any(field.name in problem.text for problem in problems),
             f"the key '{field.name}x' is accepted, or refused without naming '{field.name}'",
             fix="do not give the class hooks of its own for reading; the core's converter refuses unknown keys",
+        )
+
+
+def check_config_flags(subject: Subject) -> None:
+    """A flag that restates one value leaves every other field as it is, for each field that has a simple flag."""
+    config, example = _config(subject), _tiny(subject)
+    for field in attrs.fields(config):
+        value = getattr(example, field.name)
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            continue
+        words = [f"--{field.name.replace('_', '-')}={value}"]
+        said = io.StringIO()
+        again: object = None
+        with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+            again = tyro.cli(config, default=example, args=words, config=(tyro.conf.AvoidSubcommands,))
+        require(
+            again == example,
+            f"the flag {words[0]} turns {example} into {again} {said.getvalue()}",
+            fix="use the allowed field types, and let every default pass its own validator",
         )
 
 

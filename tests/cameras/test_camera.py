@@ -7,8 +7,9 @@ import torch
 
 from pshead_core.cameras.camera import concatenate, orbit, project, unproject
 from pshead_core.cameras.sampler import even_ring, random_ring, reference_camera
-from pshead_core.cameras.view_sets import VIEW_SETS, contains
+from pshead_core.cameras.view_sets import contains
 from pshead_core.config.run import CameraConfig
+from pshead_core.config.schedule import VIEW_SETS
 from pshead_core.errors import ConfigError
 
 NOSE = torch.tensor([[0.0, 0.0, 0.3]])

@@ -37,7 +37,7 @@ def test_curve_of_no_length_is_a_step():
     ],
 )
 def test_impossible_curves_are_refused(wrong):
-    with pytest.raises(ValueError, match="'to_step'|'shape'"):
+    with pytest.raises(ValueError, match=r"'to_step'|'shape'"):
         CurveConfig(**wrong)
 
 

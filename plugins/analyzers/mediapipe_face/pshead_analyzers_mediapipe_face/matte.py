@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
 from pshead_analyzers_mediapipe_face.crop import Crop
@@ -34,9 +33,9 @@ FEATHER_FRAC = 0.15
 def person_matte(rgb: NDArray[np.uint8], faces: Sequence[FaceFacts], networks: Networks) -> NDArray[np.float32]:
     """Return the people of the photo, `[height, width]` in 0..1; without faces, what the whole photo shows."""
     height, width = rgb.shape[:2]
-    whole = Crop(
-        centre_px=(width / 2, height / 2), side_px=float(max(height, width)), roll_deg=0.0, pixels=SEGMENT_PX
-    )
+    # People on their side are no people to the network: turn the whole photo as its largest face is turned.
+    roll = 90.0 * round(_crop(faces[0], 1.0, 0.0).roll_deg / 90) if faces else 0.0
+    whole = Crop(centre_px=(width / 2, height / 2), side_px=float(max(height, width)), roll_deg=roll, pixels=SEGMENT_PX)
     matte = whole.paste(_segment(whole.cut(rgb), networks), (height, width), 0.0)
     for sides, shift, weight in WINDOWS:
         for face in faces:

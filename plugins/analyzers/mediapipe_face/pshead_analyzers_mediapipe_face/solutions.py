@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-import mediapipe as mp
 import numpy as np
+from mediapipe.python.solutions import face_detection, face_mesh, selfie_segmentation
 from numpy.typing import NDArray
 
 from pshead_analyzers_mediapipe_face.networks import Detection
@@ -16,18 +16,17 @@ class Solutions:
     """Face detection at short and full range, face mesh with attention, selfie segmentation."""
 
     def __init__(self, min_confidence: float) -> None:
-        solutions = mp.solutions
         self._detectors = [
-            solutions.face_detection.FaceDetection(model_selection=reach, min_detection_confidence=min_confidence)
+            face_detection.FaceDetection(model_selection=reach, min_detection_confidence=min_confidence)
             for reach in (0, 1)
         ]
-        self._mesh = solutions.face_mesh.FaceMesh(
+        self._mesh = face_mesh.FaceMesh(
             static_image_mode=True,
             refine_landmarks=True,
             max_num_faces=4,
             min_detection_confidence=min_confidence,
         )
-        self._segmenter = solutions.selfie_segmentation.SelfieSegmentation(model_selection=0)
+        self._segmenter = selfie_segmentation.SelfieSegmentation(model_selection=0)
 
     def close(self) -> None:
         """Free the graphs."""

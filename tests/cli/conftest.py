@@ -1,0 +1,3 @@
+from tests.plugin_site import plugin_site
+
+__all__ = ["plugin_site"]

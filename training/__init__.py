@@ -1,0 +1,1 @@
+"""How the miniature checkpoints are made: synthetic heads, their renderer, and the trainings. Not installed."""
