@@ -58,9 +58,8 @@ def flags_help(resolved: Resolved, prog: str) -> str:
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
         _tyro(resolved.config, ["--help"], prog)
-    text = said.getvalue()
-    start = text.find("╭")  # above it stands tyro's usage line, which knows nothing of our other options
-    return text[max(start, 0) :].rstrip()
+    _, _, sections = said.getvalue().partition("\n\n")  # tyro's usage line knows nothing of our other options
+    return sections.rstrip()
 
 
 def flag_names(config: RunConfig) -> list[str]:

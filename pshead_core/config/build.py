@@ -18,6 +18,7 @@ from pshead_core.config.run import RunConfig
 from pshead_core.config.schedule import SlotConfig
 from pshead_core.config.sources import Source
 from pshead_core.errors import PluginError, PluginNotFound
+from pshead_core.registry.known import FIRST_PARTY
 from pshead_core.registry.selection import Wanted
 from pshead_core.specs import CheckpointSpec, Kind
 
@@ -60,8 +61,9 @@ class Builder:
         try:
             self._source.load(wanted)
         except PluginError as error:
-            if not tagged and isinstance(error, PluginNotFound):
-                hint = f'add plugin = "..." if \'{wanted.name}\' is only your name for the instance'
+            known = (wanted.kind, wanted.name) in FIRST_PARTY  # then the name is plainly meant as the plugin's
+            if not tagged and not known and isinstance(error, PluginNotFound):
+                hint = f"add plugin = \"...\" if '{wanted.name}' is only your name for the instance"
                 error = PluginNotFound(error.what, why=error.why, fix=f"{error.fix}; or {hint}")
             self.problems.append(Problem(text=error.what, path=path, error=error, origin=origin))
             return False

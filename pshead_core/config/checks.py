@@ -43,13 +43,31 @@ def _labels(slots: Sequence[SlotConfig]) -> list[Problem]:
         if first != index:
             text = f"the slots {first} and {index} are both called '{slot.label}'; give one of them another 'name'"
             problems.append(Problem(text=text, path=("schedule", index)))
+        if _rides_in_a_circle(slot, slots):
+            text = f"slot '{slot.label}' rides on itself, directly or through other slots"
+            problems.append(Problem(text=text, path=("schedule", index, "rides_on")))
+            continue
         for label in slot.rides_on:
             others = [other for other in labels if other != slot.label]
-            if label not in others:
+            if label not in labels:
                 hint = did_you_mean(label, others) or f"; the other slots are: {', '.join(others) or 'none'}"
                 text = f"no other slot is called '{label}'{hint}"
                 problems.append(Problem(text=text, path=("schedule", index, "rides_on")))
     return problems
+
+
+def _rides_in_a_circle(slot: SlotConfig, slots: Sequence[SlotConfig]) -> bool:
+    by_label = {other.label: other for other in slots}
+    seen: set[str] = set()
+    ahead = list(slot.rides_on)
+    while ahead:
+        label = ahead.pop()
+        if label == slot.label:
+            return True
+        if label not in seen and label in by_label:
+            seen.add(label)
+            ahead += by_label[label].rides_on
+    return False
 
 
 def _groups(slots: Sequence[SlotConfig]) -> list[Problem]:

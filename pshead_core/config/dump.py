@@ -74,12 +74,12 @@ def _table(table: Mapping[str, object], path: KeyPath, note: Note) -> list[str]:
         if isinstance(value, dict):
             inner = _table(value, here, note)
             has_values = any(not isinstance(item, dict) for item in value.values()) or not value
-            header = [f"\n[{'.'.join(str(part) for part in here)}]" + _comment(note(here))] if has_values else []
+            header = [f"\n[{_dotted(here)}]" + _comment(note(here))] if has_values else []
             lines += header + inner
         elif _is_tables(value):
             assert isinstance(value, list)  # _is_tables says so
             for index, item in enumerate(value):
-                lines.append(f"\n[[{key}]]" + _comment(note(here)))
+                lines.append(f"\n[[{_dotted(here)}]]" + _comment(note(here)))
                 comments = {name: _comment(note((*here, index, name))) for name in item}
                 lines += [f"{name} = {inline(inner)}{comments[name]}" for name, inner in item.items()]
     return lines
@@ -100,3 +100,7 @@ def inline(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(inline(item) for item in value) + "]"
     return tomli_w.dumps({"v": value}).removeprefix("v = ").rstrip("\n")
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(str(part) for part in path)

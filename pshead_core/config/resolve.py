@@ -78,6 +78,9 @@ def resolve(
         lowest = restrict_preset(lowest, allow, listed)
         refused = forbidden(layers, allow)
     builder = Builder(source, allow, [*problems, *refused], [problem.path for problem in refused])
+    for wanted in listed:
+        if wanted.kind == "checkpoints":  # these have no instances; they are at hand when a prior asks for them
+            builder.load(wanted, (), origin=allow.origin if allow else None)
     stack = [lowest, *layers]
     if allow is not None and not files:
         stack.append(_additions(lowest, listed, source, builder, allow.origin))
@@ -126,7 +129,7 @@ def _additions(preset: Layer, listed: Sequence[Wanted], source: Source, builder:
         named = instances.items() if isinstance(instances, dict) else ()
         if any(wanted_of(wanted.kind, name, item).name == wanted.name for name, item in named):
             continue
-        if not builder.load(wanted, (), origin=origin) or wanted.kind == "checkpoints":
+        if wanted.kind == "checkpoints" or not builder.load(wanted, (), origin=origin):
             continue
         table.setdefault(wanted.kind, {})[wanted.name] = {"plugin": str(wanted)}
         spec = source.host.specs(wanted.kind)[wanted.name]

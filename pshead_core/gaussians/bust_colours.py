@@ -1,8 +1,8 @@
 """Colours of head and bust: the photo where it is seen; hair, skin or cloth grown over the rest.
 
 Nothing of the face can reach the back: colours spread over the surface only from the rim of what is seen, within one
-material (a harmonic extension on the graph of neighbouring points, with a slow pull to the material's main colour). Which
-material an unseen point has is decided in the same way (a random walker), with the back of a hairy head as hair.
+material (a harmonic extension on the graph of neighbouring points, with a slow pull to the material's main colour).
+Which material an unseen point has is decided in the same way (a random walker), with the back of a hairy head as hair.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def inner_pixels(matte: Array, rim_px: float) -> tuple[NDArray[np.int32], NDArra
 def neighbour_graph(points: SurfacePoints) -> csr_matrix:
     """Return the symmetric weighted adjacency of points that lie next to each other on the same sheet of surface."""
     tree = cKDTree(points.points)
-    distance, index = tree.query(points.points, k=NEIGHBOURS + 1)
+    _, index = tree.query(points.points, k=NEIGHBOURS + 1)
     rows = np.repeat(np.arange(len(points)), NEIGHBOURS)
     columns = index[:, 1:].ravel()
     # Thin parts: a point and its neighbour through the body face away from each other.

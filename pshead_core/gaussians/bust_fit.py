@@ -149,7 +149,11 @@ def face_surface(fit: HeadFit) -> Array:
     side = fit.lens.side_px
     u, v = grid_px(side)
     triangles = Delaunay(fit.landmarks_uvz[:, :2])
-    z = LinearNDInterpolator(triangles, fit.landmarks_uvz[:, 2])(u, v)
+    z = np.full((side, side), np.nan)
+    low = np.clip(np.floor(fit.landmarks_uvz[:, 1::-1].min(axis=0)).astype(int), 0, side)
+    high = np.clip(np.ceil(fit.landmarks_uvz[:, 1::-1].max(axis=0)).astype(int), 0, side)
+    box = (slice(low[0], high[0]), slice(low[1], high[1]))
+    z[box] = LinearNDInterpolator(triangles, fit.landmarks_uvz[:, 2])(u[box], v[box])
     known = np.isfinite(z)
     sigma = 0.012 * fit.face_height_px  # rounds the facets (edges of about 0.05 face heights) and keeps nose and lips
     weight = gaussian_filter(known.astype(np.float64), sigma)

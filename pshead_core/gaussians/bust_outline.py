@@ -129,6 +129,4 @@ def draw_outline(matte: Array, photo_inside: Mask, fit: HeadFit) -> Canvas:
     found = np.argwhere(body)
     (r0, c0), (r1, c1) = found.min(axis=0), found.max(axis=0) + 1
     cut = (slice(max(0, r0 - 4), r1 + 4), slice(max(0, c0 - 4), c1 + 4))
-    return Canvas(
-        u_px=u[cut], v_px=v[cut], cell_px=cell, body=body[cut], inside=inside[cut], bottom_px=bottom_px
-    )
+    return Canvas(u_px=u[cut], v_px=v[cut], cell_px=cell, body=body[cut], inside=inside[cut], bottom_px=bottom_px)

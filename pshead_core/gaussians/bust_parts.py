@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, gaussian_filter1d
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 
 from pshead_core.gaussians.bust_fit import Array, HeadFit, Mask
 from pshead_core.gaussians.bust_outline import Canvas
-
 
 RIM_CELLS = 1.2  # rounds the steps that cells leave along an outline
 
@@ -62,13 +62,17 @@ def inflate(
         values: the given values, read where `known`.
     """
     fixed = np.zeros_like(mask) if known is None else known & mask
+    given = np.zeros(mask.shape) if values is None else np.where(fixed, values, 0.0)
+    # One more cell on each side, neither domain nor closed: beyond the canvas the body goes on.
+    mask, closed, fixed, given = (np.pad(array, 1) for array in (mask, closed, fixed, given))
     free = mask & ~fixed
+    if not free.any():
+        return np.asarray(given[1:-1, 1:-1])
     index = np.full(mask.shape, -1)
     index[free] = np.arange(int(free.sum()))
-    given = np.zeros(mask.shape) if values is None else np.where(fixed, values, 0.0)
     right = np.full(int(free.sum()), source)
     diagonal = np.zeros(int(free.sum()))
-    entries: list[tuple[Array, Array]] = []
+    entries: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
         neighbour_index = np.roll(index, shift, axis)[free]
         neighbour_fixed = np.roll(fixed, shift, axis)[free]
@@ -82,7 +86,7 @@ def inflate(
     data = np.concatenate([np.full(len(rows) - len(right), -1.0), diagonal + 1e-9])
     out = given.copy()
     out[free] = spsolve(coo_matrix((data, (rows, columns))).tocsc(), right)
-    return np.maximum(out, 0.0)
+    return np.maximum(out, 0.0)[1:-1, 1:-1]
 
 
 def _unit(square: Array) -> Array:
@@ -126,22 +130,24 @@ def head_part(canvas: Canvas, fit: HeadFit, face_z: Array, cut_px: float, hangs:
     """
     mask = canvas.body & (canvas.v_px < cut_px)
     outside = ~canvas.body | (~mask & (not hangs))
-    plain = _unit(inflate(mask, closed=outside))
+    square = inflate(mask, closed=outside)
     half_widths = mask.sum(axis=1).max() * canvas.cell_px / 2 * (fit.face_width / fit.face_width_px)
     hair = np.clip(half_widths - 0.55 * fit.face_width, 0.0, 0.4 * fit.face_width)
     # A head's outline runs over the ears, in front of the middle of the skull.
     axis_z = fit.skull_z + 0.15 * fit.face_width
+    # Hair that hangs down falls behind the front of the neck.
+    low = np.clip((canvas.v_px - fit.chin_px[1]) / (0.5 * fit.face_height_px) + 0.8, 0.0, 1.0)
+    drop = 0.3 * fit.face_width * low * hangs
     reach_back = axis_z - fit.skull_back_z + 0.75 * hair
-    back = axis_z - reach_back * np.sqrt(plain)
+    back = axis_z - drop - (reach_back - drop) * np.sqrt(_unit(square))
     known = binary_erosion(np.isfinite(face_z), iterations=2) & mask
     squared = np.maximum(np.where(known, face_z, 0.0) - axis_z, 0.02 * fit.face_width) ** 2
     neck = (np.abs(canvas.u_px - fit.chin_px[0]) < 0.40 * fit.face_width_px) & (canvas.v_px > fit.chin_px[1])
     known |= neck & mask
     squared[neck] = (0.02 * fit.face_width) ** 2
     reach_front = 0.95 * (fit.brow_z - axis_z)
-    curvature = inflate(mask, closed=outside).max()
-    source = 2.0 * reach_front**2 / max(float(curvature), 1e-9)
-    front = axis_z + np.sqrt(inflate(mask, closed=~mask, source=source, known=known, values=squared))
+    source = 2.0 * reach_front**2 / max(float(square.max()), 1e-9)
+    front = axis_z - drop + np.sqrt(inflate(mask, closed=~mask, source=source, known=known, values=squared))
     step = canvas.cell_px * fit.face_width / fit.face_width_px
     return _closed_on(axis_z, mask, front, back, step)
 

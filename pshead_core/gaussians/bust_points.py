@@ -7,16 +7,16 @@ import math
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
+from scipy.ndimage import distance_transform_edt, map_coordinates
 from scipy.spatial import cKDTree
 
-from pshead_core.gaussians.bust_fit import Array, HeadFit, Mask, grid_px
+from pshead_core.gaussians.bust_fit import Array, HeadFit, Mask
 from pshead_core.gaussians.bust_volume import Mesh
 
 FACE, HEAD, BODY, RIM = 1, 2, 3, 4  # regions of the seen surface; 0 is beside it
 SPACING = {FACE: 1.0, HEAD: 1.3, BODY: 3.0, RIM: 1.5}  # relative spacing of the seen points
-GRAZING = 0.4  # cosine between normal and ray below which pixel rays alone sample a surface too thinly
-SIGHTED = 0.15  # cosine from which a point beside the pixel rays takes its colour from the photo
+GRAZING = 0.55  # cosine between normal and ray below which pixel rays alone sample a surface too thinly
+SIGHTED = 0.20  # cosine from which a point takes its colour from the photo: not on the cliff between chin and neck
 CANDIDATES = 6  # candidates per kept point of the blue noise
 
 
@@ -119,13 +119,11 @@ def seen_pixels(wanted: int, regions: NDArray[np.int8], rng: np.random.Generator
     return joined[:, 0], joined[:, 1]
 
 
-def _picture_normals(z: Array, fit: HeadFit) -> Array:
-    """Return outward normals of the depth picture `z` `[side, side]`, towards the camera."""
-    u, v = grid_px(fit.lens.side_px)
-    points = fit.lens.world(u, v, z)
-    across, down = np.gradient(points, axis=1), np.gradient(points, axis=0)
-    normals = np.cross(down, across)
-    return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
+def _nearby_normals(mesh: Mesh, points: Array) -> Array:
+    """Return the mean normal of the four mesh points nearest to each point."""
+    _, index = cKDTree(mesh.points).query(points, k=4)
+    mean = mesh.normals[index].mean(axis=1)
+    return np.asarray(mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12))
 
 
 def lay_points(
@@ -152,21 +150,21 @@ def lay_points(
     filled = fill_nearest(front_z)
     at = np.stack([v - 0.5, u - 0.5])
     z = map_coordinates(filled, at, order=1, mode="nearest")
-    picture = _picture_normals(gaussian_filter(filled, 0.004 * fit.lens.side_px), fit)
-    normals = np.stack([map_coordinates(picture[..., k], at, order=1, mode="nearest") for k in range(3)], axis=1)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    front = fit.lens.world(u, v, z)
+    normals = _nearby_normals(mesh, front)
     middle, normal = mesh.points[mesh.faces].mean(axis=1), mesh.normals[mesh.faces].mean(axis=1)
     covered = np.isfinite(front_z)
     cosine, first = _facing(middle, normal, filled, covered, fit, 0.06)
-    weights = np.where(first, np.clip(1.0 - cosine / GRAZING, 0.0, 1.0), 1.0)
+    weights = np.where(first, np.clip(2.0 - 2.0 * cosine / GRAZING, 0.0, 1.0), 1.0)
     # Shoulders and chest may be coarser than the head: twice the spacing from a face height below the chin.
     below = np.clip((fit.lens.pixels(middle)[1] - fit.chin_px[1]) / fit.face_height_px, 0.0, 1.0)
     rest, rest_normals = spread(count - len(u), weights * (1.0 - 0.75 * below), mesh, rng)
     rest_cosine, rest_first = _facing(rest, rest_normals, filled, covered, fit, 0.03)
+    front_cosine, _ = _facing(front, normals, filled, covered, fit, 1.0)
     return SurfacePoints(
-        points=np.concatenate([fit.lens.world(u, v, z), rest]),
+        points=np.concatenate([front, rest]),
         normals=np.concatenate([normals, rest_normals]),
-        seen=np.concatenate([np.ones(len(u), bool), rest_first & (rest_cosine > SIGHTED)]),
+        seen=np.concatenate([front_cosine > SIGHTED, rest_first & (rest_cosine > SIGHTED)]),
     )
 
 
@@ -199,4 +197,3 @@ def fill_nearest(values: Array) -> Array:
         return values
     rows, columns = distance_transform_edt(missing, return_distances=False, return_indices=True)
     return np.asarray(values[rows, columns])
-

@@ -59,7 +59,7 @@ def _neck(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
     radius = np.sqrt(((x - centre_x) / semi_x) ** 2 + ((z - centre_z + 0.32 * width * lean) / semi_z) ** 2)
     inside = (1.0 - radius) * semi_z
     ends = np.minimum(canvas.v_px - (chin_v - 0.5 * height), chin_v + 0.9 * height - canvas.v_px)
-    return np.minimum(inside, ends[:, :, None] * width / fit.face_width_px).astype(np.float32)
+    return np.asarray(np.minimum(inside, ends[:, :, None] * width / fit.face_width_px), dtype=np.float32)
 
 
 def _skull(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
@@ -81,10 +81,10 @@ def _skull(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
 def _unite(values: NDArray[np.float32], part: Part, canvas: Canvas, fit: HeadFit, z: Array) -> None:
     """Add a part to the values in place."""
     if part.axis_z is None:
-        front = np.where(part.mask, part.front, -9.0)[:, :, None].astype(np.float32)
-        back = np.where(part.mask, part.back, 9.0)[:, :, None].astype(np.float32)
+        near = np.where(part.mask, part.front, -9.0)[:, :, None].astype(np.float32)
+        far = np.where(part.mask, part.back, 9.0)[:, :, None].astype(np.float32)
         layers = z.astype(np.float32)
-        np.maximum(values, np.minimum(front - layers, layers - back), out=values)
+        np.maximum(values, np.minimum(near - layers, layers - far), out=values)
         return
     half = fit.lens.side_px / 2
     for layer, height in enumerate(z):
@@ -97,7 +97,7 @@ def _unite(values: NDArray[np.float32], part: Part, canvas: Canvas, fit: HeadFit
             u, v = canvas.u_px[0], canvas.v_px[:, 0]
             columns = (half + (u - half) * widen - u[0]) / canvas.cell_px
             rows = (half + (v - half) * widen - v[0]) / canvas.cell_px
-            front, back = (_zoom(part_map, rows, columns) for part_map in (front, back))
+            front, back = _zoom(front, rows, columns), _zoom(back, rows, columns)
         np.maximum(values[..., layer], np.minimum(front - height, height - back), out=values[..., layer])
 
 
@@ -111,7 +111,7 @@ def _blend(values: Array, at: Array) -> Array:
     """Return rows of `values` at fractional positions."""
     low = np.clip(np.floor(at).astype(int), 0, len(values) - 2)
     share = np.clip(at - low, 0.0, 1.0)[:, None]
-    return values[low] * (1.0 - share) + values[low + 1] * share
+    return np.asarray(values[low] * (1.0 - share) + values[low + 1] * share)
 
 
 def fill_volume(canvas: Canvas, fit: HeadFit, parts: list[Part]) -> Volume:
@@ -124,8 +124,8 @@ def fill_volume(canvas: Canvas, fit: HeadFit, parts: list[Part]) -> Volume:
     """
     to_world = fit.face_width / fit.face_width_px
     step = canvas.cell_px * to_world
-    deep = min(min(float(p.back[p.mask].min()) for p in parts if p.mask.any()), fit.skull_back_z) - 4 * step
-    near = max(max(float(p.front[p.mask].max()) for p in parts if p.mask.any()), fit.brow_z) + 4 * step
+    deep = min(*(float(p.back[p.mask].min()) for p in parts if p.mask.any()), fit.skull_back_z) - 4 * step
+    near = max(*(float(p.front[p.mask].max()) for p in parts if p.mask.any()), fit.brow_z) + 4 * step
     z = np.arange(deep, near, step)
     values = np.maximum(_neck(canvas, fit, z), _skull(canvas, fit, z))
     for part in parts:

@@ -1,9 +1,9 @@
 """Gaussians in PLY files of the Inria layout, which every splat viewer reads.
 
-Layout (Kerbl et al. 2023, reference implementation): binary little endian, one element `vertex`, all properties float32:
-x y z, nx ny nz (zeros), f_dc_0..2, f_rest_0..44 (all of red, then green, then blue), opacity (logit), scale_0..2
-(natural logarithm), rot_0..3 (wxyz). Always 248 bytes a vertex: some viewers insist on degree 3, so lower degrees are
-padded with zeros.
+Layout (Kerbl et al. 2023, reference implementation): binary little endian, one element `vertex`, all float32: x y z,
+nx ny nz (zeros), f_dc_0..2, f_rest_0..44 (all of red, then green, then blue), opacity (logit), scale_0..2 (natural
+logarithm), rot_0..3 (wxyz). Always 248 bytes a vertex: some viewers insist on degree 3, so lower degrees are padded
+with zeros.
 
 Axes: files of this layout are RDF by habit (x right, y down, z away from the camera that took the picture), and viewers
 turn them upright on that assumption. The world here has y up and the face looks along +z, so writing rotates everything
@@ -83,6 +83,7 @@ def write_ply(model: GaussianModel, target: Path | BinaryIO, comments: Sequence[
     rows[:, 54] = turned.opacity_logits.numpy()
     rows[:, 55:58] = turned.log_scales.numpy()
     rows[:, 58:62] = turned.quaternions.numpy()
+    rows += 0.0  # turns -0.0 into 0.0
     if not np.isfinite(rows).all():
         raise PsheadError(
             "the Gaussians cannot be written as PLY: a parameter is not a finite number",

@@ -18,11 +18,20 @@ from torch import Tensor
 from pshead_core.config.run import CameraConfig, StartConfig
 from pshead_core.errors import PhotoError
 from pshead_core.gaussians.bust_colours import colour_points
-from pshead_core.gaussians.bust_fit import Array, HeadFit, Mask, face_surface, fit_head, grid_px, oval_mask, reference_lens
+from pshead_core.gaussians.bust_fit import (
+    Array,
+    HeadFit,
+    Mask,
+    face_surface,
+    fit_head,
+    grid_px,
+    oval_mask,
+    reference_lens,
+)
 from pshead_core.gaussians.bust_outline import SOLID, Canvas, draw_outline
 from pshead_core.gaussians.bust_parts import head_part, jaw_part, sheet_part, side_cut_px, torso_part
 from pshead_core.gaussians.bust_points import BODY, FACE, HEAD, RIM, SurfacePoints, fill_nearest, lay_points
-from pshead_core.gaussians.bust_volume import Volume, fill_volume, first_surface, surface
+from pshead_core.gaussians.bust_volume import Mesh, Volume, fill_volume, first_surface, surface
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.gaussians.sh import rgb_to_dc
 from pshead_core.gaussians.start_record import Start
@@ -31,6 +40,7 @@ from pshead_core.portrait.portrait import Portrait
 # Standard deviation along the surface / mean distance to the six nearest points. The hexagonal grid of the seen pixels
 # is closed at an opacity of 0.9 with 0.55; the gaps of blue noise are wider, and there is no detail to keep.
 TANGENT_SEEN, TANGENT_UNSEEN = 0.55, 0.80
+COVERED = 1.25  # standard deviations up to which a Gaussian covers: three of them leave 0.18 of the light there
 # Standard deviation along the normal / along the surface; wide discs are flatter, or they fatten the outline.
 FLAT_SEEN, FLAT_UNSEEN = 0.30, 0.15
 
@@ -64,14 +74,25 @@ def _quaternions(normals: Array) -> Array:
     flipped = w < 1e-6
     quaternions = np.stack([w, -normals[:, 1], normals[:, 0], np.zeros(len(w))], axis=1)
     quaternions[flipped] = (0.0, 1.0, 0.0, 0.0)
-    return quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)
+    return np.asarray(quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True))
 
 
-def _discs(points: SurfacePoints, colours: Array, opacity: float) -> GaussianModel:
-    """Return flat Gaussians on the surface, as wide as their neighbours are far."""
-    distance, _ = cKDTree(points.points).query(points.points, k=7)
+def _widths(points: SurfacePoints, mesh: Mesh) -> Array:
+    """Return standard deviations along the surface: by the distance of the neighbours, and wide enough for gaps."""
+    tree = cKDTree(points.points)
+    distance, _ = tree.query(points.points, k=7)
     tangent = np.where(points.seen, TANGENT_SEEN, TANGENT_UNSEEN)
     width = tangent * distance[:, 1:].mean(axis=1).clip(1e-5)
+    # Each Gaussian must cover the part of the surface to which it is the nearest.
+    away, owner = tree.query(mesh.points)
+    cell = np.zeros(len(points))
+    np.maximum.at(cell, owner, away)
+    return np.asarray(np.maximum(width, np.minimum(cell / COVERED, 2.0 * width)))
+
+
+def _discs(points: SurfacePoints, mesh: Mesh, colours: Array, opacity: float) -> GaussianModel:
+    """Return flat Gaussians on the surface, as wide as their neighbours are far."""
+    width = _widths(points, mesh)
     flat = np.where(points.seen, FLAT_SEEN, FLAT_UNSEEN)
     scales = np.stack([width, width, flat * width], axis=1)
     n = len(points)
@@ -102,9 +123,7 @@ def _volume(fit: HeadFit, matte: Array, inside: Mask, face_z: Array) -> tuple[Vo
     return fill_volume(canvas, fit, parts), (cut_px, hangs)
 
 
-def start_head(
-    config: StartConfig, portrait: Portrait, cameras: CameraConfig, generator: torch.Generator
-) -> Start:
+def start_head(config: StartConfig, portrait: Portrait, cameras: CameraConfig, generator: torch.Generator) -> Start:
     """Return `config.gaussians` flat Gaussians on a closed head and bust that looks like the portrait from the front.
 
     Args:
@@ -136,7 +155,7 @@ def start_head(
     colours, _ = colour_points(points, rgba[..., :3], matte, fit, cut, rng)
     depth = np.where(np.isfinite(face_z), fit.lens.distance - face_z, 0.0)
     return Start(
-        model=_discs(points, colours, config.opacity),
+        model=_discs(points, mesh, colours, config.opacity),
         surface_depth=torch.from_numpy(depth.astype(np.float32)),
         seen=torch.from_numpy(points.seen),
     )

@@ -102,7 +102,8 @@ def _cut_out(
     inside: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return straight colour `[side, side, 3]`, sensible outside the person too, and alpha `[side, side]`."""
-    soft = frame.resample(matte[..., None])[..., 0]
+    cover = frame.resample(matte[..., None])
+    soft = np.clip(cover[..., 0], 0, 1)
     person = one_person(soft, _disc(face, frame), _discs(others, frame))
     alpha = clean_matte(soft, person, trusted=photo.alpha is not None)
     if photo.alpha is None:
@@ -110,8 +111,8 @@ def _cut_out(
     else:
         # The file's colours are straight already; where alpha is 0 they mean nothing and must not leak in.
         covered = frame.resample((photo.rgb * (matte[..., None] / np.float32(255))).astype(np.float32))
-        straight = np.clip(covered / np.maximum(soft, 1 / 255)[..., None], 0, 1).astype(np.float32)
-        colour = spread(straight, np.clip(soft * 8, 0, 1).astype(np.float32))
+        straight = np.clip(covered / np.maximum(cover, 1 / 255), 0, 1).astype(np.float32)
+        colour = spread(straight, np.clip(4 * soft - 0.5, 0, 1))
     return np.clip(colour, 0, 1).astype(np.float32), np.where(inside, alpha, 0).astype(np.float32)
 
 

@@ -68,7 +68,7 @@ def choose_face(
     if not faces:
         raise PhotoError(
             f"no face found in {photo.source}",
-            why="no frontal face was detected at any size or orientation",
+            why="nothing was recognised; faces from the side, covered, blurred or cut off are not",
             fix="give a photo that shows one face from the front, sharp, well lit and at least 128 pixels high",
         )
     ordered = sorted(faces, key=lambda face: -face.height_px)

@@ -74,6 +74,7 @@ def clean_matte(matte: NDArray[np.float32], person: NDArray[np.bool_], *, truste
     # The rim must hang together with the person: specks beyond it are background.
     connected, _ = ndimage.label((out > 0) & near)
     kept = np.isin(connected, np.unique(connected[solid])) & (connected > 0)
+    kept &= solid | (matte < SOLID)
     return np.where(kept, out, 0).astype(np.float32)
 
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import frozen
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from pshead_core.cameras.camera import Cameras
+from pshead_core.cameras.camera import Cameras, orbit
 from pshead_core.errors import RenderError
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.gaussians.sh import colours
@@ -26,158 +25,131 @@ from pshead_core.render.kernels_bin import depth_order, list_tiles, sort_into_ti
 from pshead_core.render.kernels_forward import rasterise_forward
 from pshead_core.render.kernels_project import project_forward
 from pshead_core.render.kernels_project_backward import project_backward
-from pshead_core.render.layout import TILE
-from pshead_core.render.projection import JACOBIAN_MARGIN_FRAC
 from pshead_core.render.threads import Workers
+from pshead_core.render.tile_lists import Scene, TileLists, aligned, flat, list_view, scene_of
 
-Floats = NDArray[np.float32]
+COMPILING = "compiling the CPU renderer, about 20 s, once per machine"
+_KERNELS = (depth_order, list_tiles, sort_into_tiles, project_forward, rasterise_forward, rasterise_backward,
+            project_backward)  # fmt: skip
+_log = logging.getLogger(__name__)
 
 
 class CpuRenderer:
     """Renders on the CPU in float32.
 
-    `Rendering.abs_mean_grad_px` adds up over backward passes.
+    `Rendering.abs_mean_grad_px` adds up over backward passes. There is no second derivative.
 
     Args:
         threads: how many threads work; without it as many as torch uses. The results do not depend on it.
+        report: told when kernels have to be compiled; without it the message is logged as a warning.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, *, report: Callable[[str], None] | None = None) -> None:
+        warm_up(report or _log.warning)
         self._workers = Workers(threads or torch.get_num_threads())
 
     def render(self, model: GaussianModel, cameras: Cameras, background: Tensor) -> Rendering:
         """Render all cameras; see `pshead_core.render.base.Renderer`."""
         _check(model, cameras)
-        shades = colours(model.sh, model.means, cameras.positions)
-        absolute = torch.zeros(len(cameras), len(model), 2)
-        scene = scene_of(cameras, background, absolute.numpy(), self._workers)
-        rgb, alpha, depth, radii = _Rasterise.apply(
-            model.means, model.quaternions, model.log_scales, model.opacity_logits, shades, scene
-        )
-        return Rendering(rgb=rgb, alpha=alpha, depth=depth, radii_px=radii, abs_mean_grad_px=absolute)
+        return _render(model, cameras, background, self._workers)
 
 
-@frozen(kw_only=True, eq=False)
-class Scene:
-    """What is rendered besides the differentiable tensors."""
+def warm_up(report: Callable[[str], None]) -> None:
+    """Load the kernels from numba's cache on disk, or compile and cache them.
 
-    cameras: Floats
-    """`[view, 17]`, see `kernels_project`."""
-    height_px: int
-    width_px: int
-    background: Floats
-    absolute: Floats
-    """`[view, gaussian, 2]`, `Rendering.abs_mean_grad_px`."""
-    workers: Workers
-
-    @property
-    def size(self) -> tuple[np.uint64, np.uint64]:
-        """Width and height as the kernels take them."""
-        return np.uint64(self.width_px), np.uint64(self.height_px)
-
-    @property
-    def tiles(self) -> int:
-        """Number of tiles of a picture."""
-        return -(-self.width_px // TILE) * -(-self.height_px // TILE)
-
-
-@frozen(kw_only=True, eq=False)
-class TileLists:
-    """The sorted lists of one view; see `layout` for the rows."""
-
-    params: Floats
-    offsets: NDArray[np.uint32]
-    starts: NDArray[np.uint32]
-    entries: NDArray[np.uint32]
-    order: NDArray[np.uint32]
-    """Tiles by falling length of their lists."""
-    used: NDArray[np.uint32]
+    Args:
+        report: called once with a message if anything has to be compiled.
+    """
+    if project_backward.signatures:
+        return
+    offsets = np.zeros(1, np.uint32)
+    depth_order(offsets, aligned(16))  # the smallest kernel tells early whether the cache is empty
+    told = _report_misses(report)
+    model = GaussianModel(
+        means=torch.zeros(1, 3),
+        quaternions=torch.tensor([[1.0, 0.0, 0.0, 0.0]]),
+        log_scales=torch.full((1, 3), -2.0),
+        opacity_logits=torch.zeros(1),
+        sh=torch.zeros(1, 1, 3),
+    ).requires_grad()
+    camera = orbit(torch.zeros(1), torch.zeros(1), distance=2.0, fovy_deg=50.0, side_px=16)
+    with torch.enable_grad():
+        rendering = _render(model, camera, torch.zeros(3), Workers(1))
+        if not told:
+            _report_misses(report)
+        rendering.alpha.sum().backward()  # type: ignore[no-untyped-call]
 
 
-def scene_of(cameras: Cameras, background: Tensor, absolute: Floats, workers: Workers) -> Scene:
-    """Return the record of one `render` call; `absolute` `[view, gaussian, 2]` is added to by backward."""
-    return Scene(
-        cameras=_camera_rows(cameras),
-        height_px=cameras.height_px,
-        width_px=cameras.width_px,
-        background=background.detach().to(torch.float32).contiguous().numpy(),
-        absolute=absolute,
-        workers=workers,
+def _report_misses(report: Callable[[str], None]) -> bool:
+    missed = any(sum(kernel.stats.cache_misses.values()) for kernel in _KERNELS)
+    if missed:
+        report(COMPILING)
+    return missed
+
+
+def _render(model: GaussianModel, cameras: Cameras, background: Tensor, workers: Workers) -> Rendering:
+    shades = colours(model.sh, model.means, cameras.positions)
+    absolute = torch.zeros(len(cameras), len(model), 2)
+    scene = scene_of(cameras, background, absolute.numpy())
+    rgb, alpha, depth, radii = _Rasterise.apply(
+        model.means, model.quaternions, model.log_scales, model.opacity_logits, shades, scene, workers
     )
+    return Rendering(rgb=rgb, alpha=alpha, depth=depth, radii_px=radii, abs_mean_grad_px=absolute)
 
 
 class _Rasterise(torch.autograd.Function):
+    """From means, quaternions, log scales, opacity logits and colours to rgb, alpha, depth (and radii)."""
+
     @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        *inputs, scene = arguments
-        flat = [_flat(tensor) for tensor in inputs[:4]]
-        shades = inputs[4].detach().contiguous().numpy()
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        *inputs, scene, workers = arguments
+        parameters = [flat(tensor) for tensor in inputs[:4]]
+        shades = inputs[4].detach().contiguous()
         views, n = shades.shape[:2]
         rgb = torch.empty(views, scene.height_px, scene.width_px, 3)
         alpha = torch.empty(views, scene.height_px, scene.width_px)
         depth = torch.empty_like(alpha)
         radii = torch.zeros(views, n, dtype=torch.int32)
-        lists = []
-        for view in range(views):
-            lists.append(list_view(scene, view, flat, shades[view].reshape(-1), radii[view].numpy()))
-            pictures = [_flat(tensor[view]) for tensor in (rgb, alpha, depth)]
-            found = lists[-1]
-            scene.workers.run(
+
+        def list_one(view: int, threads: Workers) -> TileLists:
+            return list_view(scene, view, parameters, flat(shades[view]), radii[view].numpy(), workers=threads)
+
+        lists = workers.share(list_one, views)
+        for view, found in enumerate(lists):
+            workers.run(
                 rasterise_forward, found.order, found.starts, found.entries, found.params, *scene.size,
-                scene.background, *pictures, found.used,
+                scene.background, flat(rgb[view]), flat(alpha[view]), flat(depth[view]), found.used,
             )  # fmt: skip
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(radii)
         ctx.save_for_backward(*inputs[:4], rgb, alpha, depth)
-        ctx.scene, ctx.lists = scene, lists
+        ctx.scene, ctx.workers, ctx.lists = scene, workers, lists
         return rgb, alpha, depth, radii
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *upstream: Any) -> tuple[Tensor | None, ...]:
         *inputs, rgb, alpha, depth = ctx.saved_tensors
         scene: Scene = ctx.scene
-        flat = [_flat(tensor) for tensor in inputs]
-        results = [torch.zeros_like(tensor) for tensor in inputs]
+        parameters = [flat(tensor) for tensor in inputs]
+        results = [torch.zeros(tensor.shape) for tensor in inputs]
         shades = torch.empty(len(rgb), len(inputs[0]), 3)
         from_above = [
             torch.zeros_like(picture) if gradient is None else gradient.contiguous()
             for gradient, picture in zip(upstream[:3], (rgb, alpha, depth), strict=True)
         ]
+        gradients = aligned(16 * max(len(found.entries) for found in ctx.lists))
         for view, found in enumerate(ctx.lists):
-            gradients = _aligned(16 * len(found.entries))
-            pictures = [_flat(tensor[view]) for tensor in (rgb, alpha, depth, *from_above)]
-            scene.workers.run(
+            pictures = [flat(tensor[view]) for tensor in (rgb, alpha, depth, *from_above)]
+            ctx.workers.run(
                 rasterise_backward, found.order, found.starts, found.used, found.entries, found.params, *scene.size,
                 *pictures, gradients,
             )  # fmt: skip
-            scene.workers.run(
-                project_backward, *flat, scene.cameras[view], found.offsets, gradients,
-                *(_flat(tensor) for tensor in results), _flat(shades[view]), scene.absolute[view].reshape(-1),
+            ctx.workers.run(
+                project_backward, *parameters, scene.cameras[view], found.offsets, gradients,
+                *(flat(tensor) for tensor in results), flat(shades[view]), scene.absolute[view].reshape(-1),
             )  # fmt: skip
-        return *results, shades, None
-
-
-def list_view(scene: Scene, view: int, flat: list[Floats], shades: Floats, radii: NDArray[np.int32]) -> TileLists:
-    """Project one view and sort its Gaussians into tile lists."""
-    params = _aligned(16 * len(radii))
-    counts = np.zeros(len(radii), np.uint32)
-    scene.workers.run(project_forward, *flat, shades, scene.cameras[view], *scene.size, params, radii, counts)
-    offsets = np.zeros(len(radii) + 1, np.uint32)
-    np.cumsum(counts, out=offsets[1:])
-    tiles, rows = np.empty((2, offsets[-1]), np.uint32)
-    scene.workers.run(list_tiles, params, offsets, *scene.size, tiles, rows)
-    starts = np.empty(scene.tiles + 1, np.uint32)
-    entries = np.empty((len(tiles), 4), np.uint32)
-    sort_into_tiles(depth_order(offsets, params), offsets, tiles, rows, starts, entries)
-    lengths = np.diff(starts)
-    return TileLists(
-        params=params,
-        offsets=offsets,
-        starts=starts,
-        entries=entries,
-        order=np.argsort(-lengths.astype(np.int64), kind="stable").astype(np.uint32),
-        used=np.zeros(scene.tiles, np.uint32),
-    )
+        return *results, shades, None, None
 
 
 def _check(model: GaussianModel, cameras: Cameras) -> None:
@@ -188,28 +160,8 @@ def _check(model: GaussianModel, cameras: Cameras) -> None:
                 why="its kernels read float32 in main memory",
                 fix="convert the model with `model.to(torch.float32).to(torch.device('cpu'))`",
             )
-    if cameras.height_px < 1 or cameras.width_px < 1:
-        raise RenderError(f"a picture of {cameras.width_px} × {cameras.height_px} px cannot be rendered")
-
-
-def _camera_rows(cameras: Cameras) -> Floats:
-    """Return `[view, 17]`: rotation, translation, focal length, limits of the slopes, centre."""
-    pose = cameras.T_camera_world.detach().to(torch.float32)
-    focal = cameras.focal_px
-    half = (cameras.width_px / 2, cameras.height_px / 2)
-    limits = [(1 + JACOBIAN_MARGIN_FRAC) * side / focal for side in half]
-    rest = torch.tensor([focal, *limits, *half]).expand(len(pose), 5)
-    rows: Floats = torch.cat([pose[:, :3, :3].reshape(-1, 9), pose[:, :3, 3], rest], 1).contiguous().numpy()
-    return rows
-
-
-def _flat(tensor: Tensor) -> Floats:
-    """Return the tensor's memory as one row of floats (a copy if it is not contiguous)."""
-    flat: Floats = tensor.detach().contiguous().reshape(-1).numpy()
-    return flat
-
-
-def _aligned(size: int) -> Floats:
-    """Return uninitialised floats that start on a cache line (torch aligns to 64 bytes)."""
-    fresh: Floats = torch.empty(size).numpy()
-    return fresh
+    if len(cameras) < 1 or cameras.height_px < 1 or cameras.width_px < 1:
+        raise RenderError(
+            f"the renderer 'cpu' was asked for {len(cameras)} pictures of {cameras.width_px} × {cameras.height_px} px",
+            fix="pass at least one camera with at least one pixel",
+        )

@@ -93,7 +93,7 @@ def _collect_absgrad(means_px: Tensor, inputs: tuple[Tensor, ...], absolute: Ten
 
     hooked = [tensor for tensor in inputs if tensor.requires_grad]
     if hooked:
-        hooked[0].register_hook(add)
+        hooked[0].register_hook(add)  # type: ignore[no-untyped-call]
 
 
 def _intrinsics(cameras: Cameras) -> Tensor:

@@ -10,13 +10,13 @@ that no atomics are needed and the result does not depend on the number of threa
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ANN001, ANN202
+# ruff: noqa: ANN001, ANN201, ANN202
 from __future__ import annotations
 
 import numpy as np
 
 from pshead_core.render.jit import device, kernel
-from pshead_core.render.kernels_forward import PREFETCH_AHEAD, start_transmittance, reach
+from pshead_core.render.kernels_forward import PREFETCH_AHEAD, reach, start_transmittance
 from pshead_core.render.layout import (
     ALPHA_LIMIT,
     BLUE,
@@ -40,7 +40,6 @@ from pshead_core.render.layout import (
     TRANSMITTANCE_LIMIT,
     U0,
     U1,
-    U2,
     U3,
     U16,
     U256,
@@ -48,7 +47,8 @@ from pshead_core.render.layout import (
 from pshead_core.render.simd import (
     absolute,
     any_lane,
-    exp2,
+    exp2_by,
+    exp2_table,
     fma,
     fnma,
     lanes,
@@ -65,9 +65,9 @@ from pshead_core.render.simd import (
 
 # planes of the tile's local memory, each 256 floats; plane 0 is the transmittance
 _BEHIND, _GRAD_RED, _GRAD_GREEN, _GRAD_BLUE, _GRAD_DEPTH, _GRAD_ALPHA = (np.uint64(i * TILE_PX) for i in range(1, 7))
-# after the planes, one number per row: its y, and for the Gaussian at hand the y part of p, the exponent at p = 0, dy,
-# dy² and FACTOR_YY·dy
-_ROW_CENTRES, _SHIFTS, _EXPONENTS, _DYS, _DY2S, _STEEPS = (np.uint64(7 * TILE_PX + i * TILE) for i in range(6))
+# after the planes, one number per row: its y, and for the Gaussian at hand the y part of p, the exponent at p = 0, dy
+_ROW_CENTRES, _SHIFTS, _EXPONENTS, _DYS, _CONSTANTS = (np.uint64(7 * TILE_PX + i * TILE) for i in range(5))
+_EXP2_TABLE = exp2_table()
 
 
 @device
@@ -124,24 +124,21 @@ def _replay(local, params, entry, columns, gradients):
     at = np.uint64(entry[ENTRY_GAUSSIAN]) * ROW
     factor_y = splat(params[at + FACTOR_Y])
     dy = load(local, _ROW_CENTRES) - params[at + MEAN_Y]
-    steep = dy * params[at + FACTOR_YY]
-    store(local, _SHIFTS, dy * params[at + FACTOR_Y])
-    store(local, _EXPONENTS, fnma(steep, dy, splat(params[at + LOG_OPACITY])))
+    factor_yy = splat(params[at + FACTOR_YY])
+    store(local, _SHIFTS, dy * factor_y)
+    store(local, _EXPONENTS, fnma(dy * factor_yy, dy, splat(params[at + LOG_OPACITY])))
     store(local, _DYS, dy)
-    store(local, _DY2S, dy * dy)
-    store(local, _STEEPS, steep)
     red, green, blue = splat(params[at + RED]), splat(params[at + GREEN]), splat(params[at + BLUE])
     depth = splat(params[at + DEPTH])
-    dx = columns - params[at + MEAN_X]
-    across = dx * params[at + FACTOR_X]
+    across = (columns - params[at + MEAN_X]) * params[at + FACTOR_X]
     zero, one = splat(np.float32(0.0)), splat(np.float32(1.0))
-    q_sum = q_p = q_dy = q_dy2 = abs_x = abs_y = sum_red = sum_green = sum_blue = sum_depth = zero
+    q_sum = q_p = q_dy = q_p2 = q_p_dy = q_dy2 = abs_x = abs_y = sum_red = sum_green = sum_blue = sum_depth = zero
     for row in range(np.uint64(entry[ENTRY_FIRST]), np.uint64(entry[ENTRY_END])):
         here = row * U16
         transmittance = load(local, here)
         p, exponent, hit = reach(across, local[_SHIFTS + row], local[_EXPONENTS + row], transmittance)
         if any_lane(hit):
-            alpha = smaller(exp2(exponent), splat(ALPHA_LIMIT))
+            alpha = smaller(exp2_by(exponent, local, _CONSTANTS), splat(ALPHA_LIMIT))
             after = fnma(alpha, transmittance, transmittance)
             taken = hit & (after > TRANSMITTANCE_LIMIT)
             weight = select(taken, alpha * transmittance, zero)
@@ -162,14 +159,18 @@ def _replay(local, params, entry, columns, gradients):
             qp = q * p
             q_sum += q
             q_p += qp
-            q_dy = fma(q, splat(local[_DYS + row]), q_dy)
-            q_dy2 = fma(q, splat(local[_DY2S + row]), q_dy2)
+            q_p2 = fma(qp, p, q_p2)
+            dy_row = splat(local[_DYS + row])
+            moment = q * dy_row
+            q_dy += moment
+            q_p_dy = fma(moment, p, q_p_dy)
+            q_dy2 = fma(moment, dy_row, q_dy2)
             abs_x += absolute(qp)
-            abs_y += absolute(fma(qp, factor_y, q * splat(local[_STEEPS + row])))
+            abs_y += absolute(fma(qp, factor_y, moment * factor_yy))
     row_of_sums = sums(
         (
             q_sum, q_p, q_dy, zero,
-            q_sum * dx * dx, q_dy * dx, q_dy2, zero,
+            q_p2, q_p_dy, q_dy2, zero,
             abs_x, abs_y, sum_depth, zero,
             sum_red, sum_green, sum_blue, zero,
         )
@@ -190,7 +191,8 @@ def rasterise_backward(
         grad_depth: `[height * width]`.
         gradients: `[slot * 16]`, written, see `layout`.
     """
-    local = np.empty(7 * TILE_PX + 6 * TILE, np.float32)
+    local = np.empty(7 * TILE_PX + 5 * TILE, np.float32)
+    local[_CONSTANTS:] = _EXP2_TABLE
     across = (width + U16 - U1) // U16
     for index in range(chunk, np.uint64(len(order)), chunks):
         tile = np.uint64(order[index])

@@ -1,7 +1,7 @@
 """Which Gaussian touches which rows of which tile, in depth order: counting, a radix sort and a counting sort."""
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ANN001, ANN202
+# ruff: noqa: ANN001, ANN201
 from __future__ import annotations
 
 import numpy as np
@@ -149,9 +149,9 @@ def sort_into_tiles(ordered, offsets, tiles, rows, starts, entries):
     for index in range(np.uint64(len(ordered))):
         gaussian = np.uint64(ordered[index])
         for slot in range(np.uint64(offsets[gaussian]), np.uint64(offsets[gaussian + U1])):
-            tile = np.uint64(tiles[slot])
-            target = np.uint64(cursor[tile])
-            cursor[tile] += np.uint32(1)
+            list_of = np.uint64(tiles[slot])
+            target = np.uint64(cursor[list_of])
+            cursor[list_of] += np.uint32(1)
             entries[target, ENTRY_GAUSSIAN] = gaussian
             entries[target, ENTRY_SLOT] = slot
             entries[target, ENTRY_FIRST] = rows[slot] & np.uint32(255)

@@ -5,7 +5,7 @@ has no cancellation for elongated Gaussians.
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ANN001, ANN202
+# ruff: noqa: ANN001, ANN201, ANN202
 from __future__ import annotations
 
 import numpy as np
@@ -43,7 +43,7 @@ from pshead_core.render.simd import (
     store,
 )
 
-# the camera as 19 floats: rotation (row-major), translation, then
+# the camera as 17 floats: rotation (row-major), translation, then
 FOCAL, LIMIT_X, LIMIT_Y, CENTRE_X, CENTRE_Y = (np.uint64(i) for i in range(12, 17))
 
 # planes of the local block (16 floats each): mean 3, quaternion 4, log scale 3, opacity logit 1
@@ -68,16 +68,19 @@ def gather(block, first, count, means, quaternions, log_scales, opacity_logits):
 
 @device
 def plane(block, index):
+    """Return one plane of a block."""
     return load(block, np.uint64(index) * U16)
 
 
 @device
 def dot(a, b):
+    """Return the dot product of two triples of vectors."""
     return fma(a[0], b[0], fma(a[1], b[1], a[2] * b[2]))
 
 
 @device
 def camera_row(camera, row):
+    """Return one row of the world-to-camera rotation."""
     at = np.uint64(row) * U3
     return splat(camera[at]), splat(camera[at + U1]), splat(camera[at + U2])
 
@@ -96,7 +99,7 @@ def to_camera(block, camera):
 
 @device
 def unit_quaternion(block):
-    """Return the unit quaternion and the inverse of its length (0 for the zero quaternion); safe for any finite length."""
+    """Return the unit quaternion and the inverse of its length (0 for a zero quaternion); safe for any length."""
     w, x, y, z = plane(block, 3), plane(block, 4), plane(block, 5), plane(block, 6)
     largest = larger(larger(absolute(w), absolute(x)), larger(absolute(y), absolute(z)))
     shrink = splat(np.float32(1.0)) / larger(largest, splat(_SMALLEST_NORM))
@@ -121,11 +124,13 @@ def rotation_rows(q):
 
 @device
 def exp2_clamped(x):
+    """Return 2^x, x limited to ±60."""
     return exp2(larger(smaller(x, splat(_LIMIT_LOG2)), splat(-_LIMIT_LOG2)))
 
 
 @device
 def scales_of(block):
+    """Return the three standard deviations."""
     return (
         exp2_clamped(plane(block, 7) * LOG2_E),
         exp2_clamped(plane(block, 8) * LOG2_E),
@@ -165,6 +170,7 @@ def half_rows(row, rotation, scales):
 
 @device
 def clamp(x, limit):
+    """Return x limited to ±limit."""
     return larger(smaller(x, splat(limit)), splat(-limit))
 
 

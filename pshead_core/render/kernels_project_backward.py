@@ -1,7 +1,7 @@
-"""Backward of the projection: from the rasteriser's rows of sums to the gradients of the model, 16 Gaussians at once."""
+"""Backward of the projection: from the rasteriser's rows of sums to the model's gradients, 16 Gaussians at once."""
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ANN001, ANN202
+# ruff: noqa: ANN001, ANN201, ANN202
 from __future__ import annotations
 
 import numpy as np
@@ -33,10 +33,10 @@ from pshead_core.render.layout import (
     SUM_ABS_Y,
     SUM_DEPTH,
     SUM_Q,
-    SUM_Q_DX2,
-    SUM_Q_DXDY,
     SUM_Q_DY,
     SUM_Q_DY2,
+    SUM_Q_P2,
+    SUM_Q_P_DY,
     SUM_QP,
     SUM_RED,
     TILE,
@@ -77,29 +77,31 @@ def _collect(rows, totals, offsets, first, count, gradients):
 
 
 @device
-def _covariance_gradient(totals, xx, xy, yy, determinant):
-    """Return dL/dcov (xx, xy, yy) from dL/d(precision): -P G P with P the precision matrix."""
-    inverse = splat(np.float32(1.0)) / determinant
-    a, b, c = yy * inverse, xy * inverse * np.float32(-1.0), xx * inverse
-    half = np.float32(-0.5)
-    g_xx, g_xy, g_yy = (
-        plane(totals, SUM_Q_DX2) * half,
-        plane(totals, SUM_Q_DXDY) * half,
-        plane(totals, SUM_Q_DY2) * half,
-    )
-    top_x, top_y = fma(a, g_xx, b * g_xy), fma(a, g_xy, b * g_yy)
-    low_x, low_y = fma(b, g_xx, c * g_xy), fma(b, g_xy, c * g_yy)
-    minus = np.float32(-1.0)
-    return fma(top_x, a, top_y * b) * minus, fma(top_x, b, top_y * c) * minus, fma(low_x, b, low_y * c) * minus
-
-
-@device
 def _mix(a, row_0, b, row_1):
     """Return a·row_0 + b·row_1 for rows of three vectors."""
     return (
         fma(a, row_0[0], b * row_1[0]),
         fma(a, row_0[1], b * row_1[1]),
         fma(a, row_0[2], b * row_1[2]),
+    )
+
+
+@device
+def _half_gradients(totals, half_u, half_v, factor_x, factor_y, factor_yy):
+    """Return dL/dA for the rows of A, where the 2D covariance is A Aᵀ plus the blur.
+
+    With the factor U = [[factor_x, factor_y], [0, sqrt(factor_yy)]] of the precision matrix UᵀU / k and w = U d,
+    dL/dA = Uᵀ (sum of q w wᵀ) U A / k². The sums are over w and not over d, because for elongated Gaussians the latter
+    cancel when they are multiplied by the precision matrix.
+    """
+    p2, p_dy, dy2 = plane(totals, SUM_Q_P2), plane(totals, SUM_Q_P_DY), plane(totals, SUM_Q_DY2)
+    scale = _INVERSE_K * _INVERSE_K
+    whitened = _mix(factor_x, half_u, factor_y, half_v)
+    along = _mix(p2, whitened, factor_yy * p_dy, half_v)
+    beside = _mix(p_dy, whitened, factor_yy * dy2, half_v)
+    return (
+        (factor_x * along[0] * scale, factor_x * along[1] * scale, factor_x * along[2] * scale),
+        _mix(factor_y * scale, along, factor_yy * scale, beside),
     )
 
 
@@ -160,13 +162,11 @@ def _differentiate_block(block, totals, out, camera):
     rotation, scales = rotation_rows(quaternion), scales_of(block)
     row_u, row_v = picture_rows(camera, inverse_z, clamp(slopes[0], camera[LIMIT_X]), clamp(slopes[1], camera[LIMIT_Y]))
     half_u, half_v = half_rows(row_u, rotation, scales), half_rows(row_v, rotation, scales)
-    xx, xy, yy, determinant = covariance(half_u, half_v)
+    _, xy, yy, determinant = covariance(half_u, half_v)
     factor_x = root(yy / determinant * HALF_LOG2_E)
-    g_u, g_v, abs_u, abs_v = _screen_gradient(totals, factor_x, zero - xy / yy * factor_x, splat(HALF_LOG2_E) / yy)
-    d_xx, d_xy, d_yy = _covariance_gradient(totals, xx, xy, yy, determinant)
-    two = np.float32(2.0)
-    g_half_u = _mix(d_xx * two, half_u, d_xy * two, half_v)
-    g_half_v = _mix(d_xy * two, half_u, d_yy * two, half_v)
+    factor_y, factor_yy = zero - xy / yy * factor_x, splat(HALF_LOG2_E) / yy
+    g_u, g_v, abs_u, abs_v = _screen_gradient(totals, factor_x, factor_y, factor_yy)
+    g_half_u, g_half_v = _half_gradients(totals, half_u, half_v, factor_x, factor_y, factor_yy)
     b_u = (g_half_u[0] * scales[0], g_half_u[1] * scales[1], g_half_u[2] * scales[2])
     b_v = (g_half_v[0] * scales[0], g_half_v[1] * scales[1], g_half_v[2] * scales[2])
     g_row_u = (dot(b_u, rotation[0]), dot(b_u, rotation[1]), dot(b_u, rotation[2]))

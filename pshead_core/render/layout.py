@@ -22,11 +22,11 @@ U16, U256 = np.uint64(TILE), np.uint64(TILE_PX)
 MEAN_X, MEAN_Y, FACTOR_X, FACTOR_Y, FACTOR_YY, LOG_OPACITY, RED, GREEN, BLUE, DEPTH = (np.uint64(i) for i in range(10))
 ROW = np.uint64(16)
 
-# One row of 16 floats per Gaussian, view and touched tile: what the rasteriser's backward writes. q = alpha · dL/dalpha,
-# p = FACTOR_X·dx + FACTOR_Y·dy, sums over the pixels of the tile.
+# One row of 16 floats per Gaussian, view and touched tile: what the rasteriser's backward writes, sums over the pixels
+# of the tile. q = alpha · dL/dalpha, p = FACTOR_X·dx + FACTOR_Y·dy.
 # The gaps at 3, 7, 11 and 15 are zeros that make the reduction shorter (`simd.sums`).
 SUM_Q, SUM_QP, SUM_Q_DY = (np.uint64(i) for i in (0, 1, 2))
-SUM_Q_DX2, SUM_Q_DXDY, SUM_Q_DY2 = (np.uint64(i) for i in (4, 5, 6))
+SUM_Q_P2, SUM_Q_P_DY, SUM_Q_DY2 = (np.uint64(i) for i in (4, 5, 6))
 SUM_ABS_X, SUM_ABS_Y, SUM_DEPTH = (np.uint64(i) for i in (8, 9, 10))
 SUM_RED, SUM_GREEN, SUM_BLUE = (np.uint64(i) for i in (12, 13, 14))
 

@@ -104,7 +104,7 @@ class _Tap(torch.autograd.Function):
         return offsets.view_as(offsets)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
         ctx.report(gradient.detach().abs().sum(0))  # type: ignore[attr-defined]
         return gradient, None
 

@@ -5,6 +5,7 @@ selects. Here a numba type is backed by LLVM's `<16 x float>`; LLVM splits it wh
 (AVX2, NEON), so that no dispatch code is needed. Indices are unsigned because numba wraps negative ones at a cost.
 """
 
+# mypy: disable-error-code="untyped-decorator, misc, attr-defined"
 from __future__ import annotations
 
 import operator
@@ -257,9 +258,41 @@ def exp2(typing_context: Any, a: Any) -> Any:
     return vector_type(vector_type), generate
 
 
+def exp2_table() -> np.ndarray:
+    """Return the constants of `exp2_by`, 16 floats."""
+    table = np.zeros(LANES, np.float32)
+    table[:8] = [_ROUNDER, -_ROUNDER, *reversed(_EXP2[1:]), _EXP2[0]]
+    return table
+
+
+@intrinsic
+def exp2_by(typing_context: Any, a: Any, array: Any, index: Any) -> Any:
+    """Return 2^a as `exp2` does, with the constants read from `array` at `index`.
+
+    For loops that have no registers left: an operand in memory costs less than a constant's address and its load.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, array_value, index_value = arguments
+        address = _address(context, builder, signature.args[1], array_value, index_value)
+
+        def constant(number: int) -> Any:
+            return _broadcast(builder, builder.load(builder.gep(address, [ir.Constant(ir.IntType(64), number)])))
+
+        shifted = builder.fadd(x, constant(0))
+        fraction = builder.fsub(x, builder.fadd(shifted, constant(1)))
+        value = constant(2)
+        for number in range(3, 8):
+            value = _fma(builder, value, fraction, constant(number))
+        exponent = builder.shl(builder.bitcast(shifted, _INT), _integers(23))
+        return builder.bitcast(builder.add(builder.bitcast(value, _INT), exponent), _VEC)
+
+    return vector_type(vector_type, array, types.uint64), generate
+
+
 @intrinsic
 def log2(typing_context: Any, a: Any) -> Any:
-    """Return log2(a) for normal positive a: 2 artanh((m - 1) / (m + 1)) / ln 2 for the mantissa m, error < 2 ulp."""
+    """Return the logarithm of normal positive numbers: 2 artanh((m - 1) / (m + 1)) / ln 2 for the mantissa m."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bits = builder.bitcast(arguments[0], _INT)
@@ -319,7 +352,7 @@ def _arithmetic(operation: Callable[..., Any], generate_value: Callable[[Any, An
     @overload(operation, strict=False)
     def choose(a: Any, b: Any) -> Any:
         if a is vector_type and b is vector_type:
-            return lambda a, b: raw(a, b)
+            return lambda a, b: raw(a, b)  # noqa: PLW0108 (numba compiles the lambda)
         if a is vector_type and isinstance(b, types.Number):
             return lambda a, b: raw(a, splat(np.float32(b)))
         if isinstance(a, types.Number) and b is vector_type:
@@ -349,7 +382,7 @@ def _both(typing_context: Any, a: Any, b: Any) -> Any:
 @overload(operator.and_, strict=False)
 def _and(a: Any, b: Any) -> Any:
     if a is mask_type and b is mask_type:
-        return lambda a, b: _both(a, b)
+        return lambda a, b: _both(a, b)  # noqa: PLW0108
     return None
 
 

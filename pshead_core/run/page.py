@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import socket
 
 import numpy as np
 import torch
 import viser
+from torch import Tensor
 
 from pshead_core.config.run import CameraConfig
 from pshead_core.gaussians.density import rotation_matrices
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.gaussians.sh import C0
+
+WORKER_FIX = """<script>
+if (location.protocol === "file:") {
+  window.Blob = class extends Blob {
+    constructor(parts, options) {
+      const asClassic = (part) =>
+        typeof part === "string" ? part.replaceAll("import.meta.url", "self.location.href") : part;
+      super(/javascript/.test(options?.type) ? Array.from(parts, asClassic) : parts, options);
+    }
+  };
+  window.Worker = class extends Worker {
+    constructor(url, options) {
+      super(url, { ...options, type: "classic" });
+    }
+  };
+}
+</script>"""
+"""viser 1.1.1 sorts the Gaussians in a module worker made from a blob, which Chrome refuses in a page opened from a
+file; the far side is then drawn over the near one. As a classic script the same worker is allowed."""
 
 
 def page(model: GaussianModel, cameras: CameraConfig) -> str:
@@ -23,6 +45,12 @@ def page(model: GaussianModel, cameras: CameraConfig) -> str:
     """
     rotation = rotation_matrices(model.quaternions)
     spread = rotation * model.log_scales.exp()[:, None, :]
+    with contextlib.redirect_stdout(io.StringIO()):  # viser announces the end of its server
+        return _serialise(model, spread, cameras).replace("<head>", f"<head>{WORKER_FIX}", 1)
+
+
+def _serialise(model: GaussianModel, spread: Tensor, cameras: CameraConfig) -> str:
+    """Return viser's page. Its server is needed only to build the scene and listens to this machine alone."""
     server = viser.ViserServer(host="127.0.0.1", port=_free_port(), verbose=False)
     try:
         server.scene.set_up_direction("+y")

@@ -33,6 +33,13 @@ SINGULAR: dict[Kind, str] = {
     "metrics": "metric",
     "analyzers": "analyzer",
 }
+MATHS: dict[Kind, str] = {
+    "guidance": "prior.py",
+    "refiners": "prior.py",
+    "metrics": "metric.py",
+    "analyzers": "analyzer.py",
+}
+"""Module of the template that does the work."""
 TRY_IT = "    pshead run demo --plugins {name} --steps 10 --out runs/try\n"
 
 
@@ -104,6 +111,7 @@ def _values(kind: Kind, name: str) -> dict[str, str]:
         "distribution": f"pshead-{kind}-{name.replace('_', '-')}",
         "Class": "".join(part.capitalize() for part in name.split("_")),
         "core_range": f">={version.major}.{version.minor},<{_next_breaking(version)}",
+        "maths": MATHS[kind],
         "try_it": TRY_IT.format(name=name) if kind in ("guidance", "refiners") else "",
     }
 

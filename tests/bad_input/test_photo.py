@@ -67,7 +67,13 @@ def test_empty(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7\n", b"%!PS-Adobe-3.0 EPSF-3.0\n", os.urandom(999)],
+    [
+        b"hello",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%PDF-1.7\n",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n",
+        os.urandom(999),
+    ],
 )
 def test_not_an_image(tmp_path: Path, content: bytes):
     (tmp_path / "photo.jpg").write_bytes(content)
@@ -134,7 +140,7 @@ def test_flipped_bytes(tmp_path: Path, suffix: str):
     """Damaged files load or raise PhotoError, never anything else (warnings are errors here)."""
     data = encoded(suffix)
     rng = np.random.default_rng(11)
-    loaded = 0
+    messages = []
     for _ in range(60):
         damaged = np.frombuffer(data, np.uint8).copy()
         # Half of the damage goes into the header, where it does most.
@@ -142,7 +148,8 @@ def test_flipped_bytes(tmp_path: Path, suffix: str):
         damaged[rng.integers(0, span, 4)] = rng.integers(0, 256, 4)
         (tmp_path / "photo").write_bytes(damaged.tobytes())
         try:
-            loaded += load_photo(tmp_path / "photo").rgb.ndim == 3
+            load_photo(tmp_path / "photo")
         except PhotoError as error:
-            assert str(tmp_path / "photo") in str(error)
-    assert loaded < 60
+            messages.append(str(error))
+    assert messages
+    assert all(str(tmp_path / "photo") in message for message in messages)

@@ -7,9 +7,9 @@ Run from the repository's root:
 
 Times are CPU time of one thread (immune to other processes), medians. The row-FLOP limit is the time in which one core
 would do 32 (forward) or 63 (backward) floating-point operations for each lane of each 16-pixel row that a Gaussian
-touches, at the peak of fused multiply-adds that is measured in the same run. Bars: raster kernels at most 2.5 (forward)
-and 2.2 (backward) times the limit with 20k Gaussians at 256 px; at least 100 times faster than the dense torch reference
-with 5k at 128 px.
+touches, at the peak of fused multiply-adds that is measured in the same run. Bars: raster kernels at most 2.5
+(forward) and 2.2 (backward) times the limit with 20k Gaussians at 256 px; at least 100 times faster than the dense
+torch reference with 5k at 128 px.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from numba import njit
 from pshead_core.cameras.camera import Cameras, orbit
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.gaussians.sh import colours
-from pshead_core.render.cpu import CpuRenderer, list_view, scene_of
+from pshead_core.render.cpu import CpuRenderer
 from pshead_core.render.kernels_backward import rasterise_backward
 from pshead_core.render.kernels_forward import rasterise_forward
 from pshead_core.render.reference import ReferenceRenderer
-from pshead_core.render.threads import Workers
 from pshead_core.render.simd import LANES, fma, load, splat, store
+from pshead_core.render.threads import Workers
+from pshead_core.render.tile_lists import TileLists, list_view, scene_of
 
 FORWARD_FLOP, BACKWARD_FLOP = 32, 63  # per lane and touched row: the arithmetic of the two inner loops
 FORWARD_BAR, BACKWARD_BAR, REFERENCE_BAR = 2.5, 2.2, 100.0
@@ -112,10 +113,10 @@ class KernelTimes:
 def time_kernels(n: int, side_px: int, *, rounds: int = 25) -> KernelTimes:
     """Time the two raster kernels on one thread."""
     model, cameras = shell(n), camera(side_px)
-    scene = scene_of(cameras, torch.ones(3), np.zeros((1, n, 2), np.float32), Workers(1))
+    scene = scene_of(cameras, torch.ones(3), np.zeros((1, n, 2), np.float32))
     shades = colours(model.sh, model.means, cameras.positions)[0].contiguous().numpy().reshape(-1)
     flat = [t.contiguous().numpy().reshape(-1) for t in list(model.tensors().values())[:4]]
-    found = list_view(scene, 0, flat, shades, np.zeros(n, np.int32))
+    found = list_view(scene, 0, flat, shades, np.zeros(n, np.int32), workers=Workers(1))
     pixels = side_px * side_px
     rgb, alpha, depth = (torch.empty(size * pixels).numpy() for size in (3, 1, 1))
     random = np.random.default_rng(0)
@@ -151,7 +152,7 @@ def time_kernels(n: int, side_px: int, *, rounds: int = 25) -> KernelTimes:
     )
 
 
-def touched_rows(found: Any) -> int:
+def touched_rows(found: TileLists) -> int:
     """Return how many 16-pixel rows the Gaussians touch, up to where each tile was finished."""
     rows = (found.entries[:, 3] - found.entries[:, 2]).astype(np.int64)
     before = np.concatenate([[0], np.cumsum(rows)])
@@ -187,8 +188,9 @@ def main() -> None:
             line = time_kernels(n, side_px)
             whole, both = time_renderer(renderer, n, side_px, repeats=7)
             print(
-                f"{n:9d} {side_px:4d} {line.peak / 1e9:6.1f} | {1e3 * line.forward:6.2f} {1e3 * line.forward_limit:6.2f}"
-                f" {line.forward_ratio:5.2f} | {1e3 * line.backward:6.2f} {1e3 * line.backward_limit:6.2f}"
+                f"{n:9d} {side_px:4d} {line.peak / 1e9:6.1f}"
+                f" | {1e3 * line.forward:6.2f} {1e3 * line.forward_limit:6.2f} {line.forward_ratio:5.2f}"
+                f" | {1e3 * line.backward:6.2f} {1e3 * line.backward_limit:6.2f}"
                 f" {line.backward_ratio:5.2f} | {1e3 * whole:6.1f} {1e3 * both:6.1f}"
             )
     print(f"bars at 20000, 256 px: forward {FORWARD_BAR}, backward {BACKWARD_BAR}")

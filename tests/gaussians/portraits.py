@@ -10,6 +10,7 @@ from skimage.data import astronaut
 from pshead_core.portrait.portrait import Portrait
 
 DATA = Path(__file__).parent / "data" / "astronaut.npz"
+STYLES = ("bald", "short", "long", "hat", "floating")
 SKIN, HAIR, CLOTH, HAT = (0.87, 0.68, 0.58), (0.25, 0.16, 0.10), (0.15, 0.35, 0.55), (0.55, 0.10, 0.12)
 
 

@@ -11,9 +11,7 @@ from pshead_core.portrait.choose import CHIN, LEFT_SIDE, RIGHT_SIDE, TOP
 from pshead_core.portrait.facts import LANDMARKS, FaceFacts, Photo
 
 
-def landmarks(
-    x: float, y: float, height: float, *, yaw_deg: float = 0.0, roll_deg: float = 0.0
-) -> np.ndarray:
+def landmarks(x: float, y: float, height: float, *, yaw_deg: float = 0.0, roll_deg: float = 0.0) -> np.ndarray:
     """Landmarks of a face about (x, y); yaw turns the nose to the picture's right, roll clockwise."""
     rng = np.random.default_rng(7)
     points = rng.uniform([-0.35, -0.45, -0.2], [0.35, 0.45, 0.1], (LANDMARKS, 3))

@@ -13,7 +13,9 @@ from PIL import Image
 from pshead_core.portrait.load import load_photo
 
 # Columns: XYZ under D50 of the primaries, as ICC matrix profiles state them (sRGB IEC61966-2.1; Display P3).
-SRGB = np.array([[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]])
+SRGB = np.array(
+    [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
+)
 P3 = np.array([[0.515102, 0.291965, 0.157153], [0.241182, 0.692236, 0.0665819], [-0.00104941, 0.0418818, 0.784378]])
 GAMMA = 1.8
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +17,7 @@ import pshead_core
 from pshead_core.errors import PsheadError
 from pshead_core.template import TEMPLATE_KINDS, create
 
+PSHEAD = "from pshead_core.cli.main import run_and_exit; run_and_exit()"
 CORE = Path(pshead_core.__file__).parent.parent
 
 
@@ -24,7 +27,9 @@ def environment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fresh") / "env"
     venv.create(folder, with_pip=False, symlinks=True)
     site = next((folder / "lib").glob("python*")) / "site-packages"
-    site.joinpath("outer.pth").write_text(f"{sysconfig.get_path('purelib')}\n{CORE}\n")
+    site.joinpath("outer.pth").write_text(
+        f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"  # also follows its own path files
+    )
     return folder / "bin" / "python"
 
 
@@ -48,11 +53,31 @@ def installed(environment, tmp_path_factory):
     return folders
 
 
-@pytest.mark.parametrize("kind", TEMPLATE_KINDS)
-def test_package_passes_its_own_tests(environment, installed, kind):
-    done = run(environment, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", cwd=installed[kind])
-    assert " passed" in done.stdout
-    assert "skipped" not in done.stdout
+def test_packages_pass_their_own_tests(environment, installed, tmp_path):
+    options = ("-q", "-W", "error", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir", str(tmp_path))
+    done = run(environment, "-m", "pytest", *options, *map(str, installed.values()), cwd=tmp_path)
+    assert re.search(r"^\d{3} passed in", done.stdout, re.M)  # and nothing skipped, failed or expected to fail
+
+
+def test_packages_are_listed(environment, installed, tmp_path):
+    listed = run(environment, "-c", PSHEAD, "plugins", "list", cwd=tmp_path).stdout
+    for kind in TEMPLATE_KINDS:
+        assert f"my_{kind}" in listed
+        assert f"pshead-{kind}-my-{kind}" in listed
+
+
+def test_guidance_and_refiner_run_ten_steps(environment, installed, tmp_path):
+    plugins = "my_guidance,my_refiners"
+    cheap = ("--start.gaussians", "500")
+    options = ("--plugins", plugins, "--steps", "10", "--out", "head", "--quiet")
+    run(environment, "-c", PSHEAD, "run", "demo", *options, *cheap, cwd=tmp_path)
+    steps = [json.loads(line) for line in (tmp_path / "head" / "report.jsonl").read_text().splitlines()]
+    assert len(steps) == 10
+    for use in ("guidance.my_guidance", "refiners.my_refiners"):
+        norms = [slot["grad_norm"] for step in steps for slot in step["slots"] if slot["slot"] == use]
+        assert len(norms) == 10
+        assert min(norms) > 0
+    assert (tmp_path / "head" / "head.ply").stat().st_size > 500 * 60  # 15 floats per Gaussian at the least
 
 
 def test_packages_are_installed_in_the_fresh_environment_only(environment, installed, tmp_path):

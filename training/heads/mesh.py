@@ -26,6 +26,8 @@ class Part:
     """`[vertex, 3]`."""
     normals: Floats
     """`[vertex, 3]`."""
+    occluded: float = 1.0
+    """How much of the soft occlusion is painted in; less for parts whose shade is already in their colours."""
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
@@ -87,6 +89,11 @@ def subdivide(values: Floats, triangles: Ints) -> tuple[Floats, Ints]:
     return np.concatenate([values, added]).astype(np.float32), np.ascontiguousarray(finer, np.int32)
 
 
+def occluded(parts: list[Part]) -> Floats:
+    """Return `occluded` of every vertex of the joined parts, `[vertex]`."""
+    return np.concatenate([np.full(len(part.vertices), part.occluded, np.float32) for part in parts])
+
+
 def join(parts: list[Part]) -> Part:
     """Return all parts as one."""
     offsets = np.cumsum([0, *(len(part.vertices) for part in parts)])
@@ -97,6 +104,10 @@ def join(parts: list[Part]) -> Part:
         colours=np.concatenate([part.colours for part in parts]).astype(np.float32),
         normals=np.concatenate([part.normals for part in parts]).astype(np.float32),
     )
+
+
+FLAT = 0.48
+"""Filled share a quarter of a standard deviation above a plane: 0.40, plus what cells of the border add."""
 
 
 def occlusion(vertices: Floats, normals: Floats, triangles: Ints, cell: float, radii: tuple[float, ...]) -> Floats:
@@ -127,6 +138,5 @@ def occlusion(vertices: Floats, normals: Floats, triangles: Ints, cell: float, r
         blurred = gaussian_filter(inside.astype(np.float32), radius / cell, truncate=2.5)
         probe = (vertices + normals * np.float32(0.25 * radius) - low) / cell - 0.5
         filled = map_coordinates(blurred, probe.T, order=1, mode="nearest")
-        # On a plane the blurred half space is at 0.40 a quarter of a standard deviation above it.
-        total += np.clip((filled - 0.40) / 0.60, 0, 1)
+        total += np.clip((filled - FLAT) / (1 - FLAT), 0, 1)
     return total / len(radii)

@@ -42,7 +42,7 @@ IRIS = _table(("brown", 84, 52, 32), ("dark", 48, 32, 24), ("blue", 92, 126, 158
 def vary(colour: Named, rng: np.random.Generator, spread: float = 0.03) -> Colour:
     """Return a colour near a named one: brightness and every channel vary by `spread` (standard deviation)."""
     bright = 1 + rng.normal(0, 1.5 * spread)
-    return np.asarray(np.clip(colour.rgb * bright + rng.normal(0, 0.5 * spread, 3), 0.01, 0.98), np.float32)
+    return np.asarray(np.clip(colour.rgb * (bright + rng.normal(0, 0.5 * spread, 3)), 0.01, 0.98), np.float32)
 
 
 def nearest(colours: tuple[Named, ...], rgb: Colour) -> str:

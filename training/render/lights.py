@@ -28,7 +28,7 @@ def _unit(vector: Floats) -> Floats:
 
 
 DEFAULT_LIGHTS = Lights(
-    ambient=np.full(3, 0.30, np.float32),
+    ambient=np.full(3, 0.36, np.float32),
     directions=_unit(np.array([[-0.45, 0.55, 0.75], [0.8, 0.15, 0.3], [0.1, 0.5, -0.9]], np.float32)),
     strengths=np.array([[0.62, 0.61, 0.59], [0.16, 0.165, 0.175], [0.16, 0.16, 0.16]], np.float32),
 )

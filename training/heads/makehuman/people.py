@@ -145,15 +145,18 @@ def _face_weights(assets: MakeHumanAssets, rng: np.random.Generator) -> dict[str
 def _expression_weights(
     assets: MakeHumanAssets, ethnicity: str, smile: float, mouth_open: float, rng: np.random.Generator
 ) -> dict[str, float]:
-    brows, slit, lift = rng.uniform(0, 0.6), rng.uniform(0, 0.35), rng.random() < 0.35
+    brows, slit, lift = rng.uniform(0, 0.6), rng.beta(1, 4) * 0.4, rng.random() < 0.65
+    inner = rng.uniform(0, 1)  # the neutral mesh frowns
     wanted = {
         "mouth-corner-puller": 0.9 * smile,
         "mouth-open": 0.55 * mouth_open,
         "mouth-parling": 0.25 * smile,
         "eye-left-slit": slit,
         "eye-right-slit": slit,
-        "eyebrows-left-up" if lift else "eyebrows-left-down": 0.5 * brows,
-        "eyebrows-right-up" if lift else "eyebrows-right-down": 0.5 * brows,
+        "eyebrows-left-inner-up": 0.7 * inner,
+        "eyebrows-right-inner-up": 0.7 * inner,
+        "eyebrows-left-up" if lift else "eyebrows-left-down": (0.8 if lift else 0.3) * brows,
+        "eyebrows-right-up" if lift else "eyebrows-right-down": (0.8 if lift else 0.3) * brows,
     }
     named = {f"expression/units/{ethnicity}/{name}": float(weight) for name, weight in wanted.items()}
     return {name: weight for name, weight in named.items() if weight > 0 and name in assets.target_names}

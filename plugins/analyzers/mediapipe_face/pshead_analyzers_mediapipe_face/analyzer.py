@@ -19,14 +19,14 @@ class MediapipeFace:
         self._config = config
 
     def analyze(self, photo: Photo) -> PortraitFacts:
-        """Return the faces, largest first, and, if configured and the photo has no alpha, the matte.
+        """Return the faces, largest first, and their people's matte, if it is configured and the photo has no alpha.
 
         Raises:
             PluginError: the installed MediaPipe brings no models and none are configured, or these cannot be loaded.
         """
         with quiet(), contextlib.closing(_networks(self._config)) as networks:
             faces = find_faces(photo.rgb, networks, self._config.max_faces)
-            wanted = self._config.matte and photo.alpha is None
+            wanted = bool(faces) and self._config.matte and photo.alpha is None
             matte = person_matte(photo.rgb, faces, networks) if wanted else None
         return PortraitFacts(faces=faces, matte=matte)
 

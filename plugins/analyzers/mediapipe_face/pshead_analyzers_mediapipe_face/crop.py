@@ -40,18 +40,17 @@ class Crop:
 
     def cut(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the window as `[pixels, pixels, 3]`; beyond the photo its edge colours go on."""
+        matrix = self.to_photo
+        low, high = _bounds(matrix, self.pixels)
+        image = Image.fromarray(_replicated(rgb, low, high))
+        matrix[:, 2] -= low
         factor = max(1, int(self.side_px / self.pixels))
-        image = Image.fromarray(rgb)
         if factor > 1:
             image = image.reduce(factor)  # a box filter first: the transform below does not antialias
-        matrix = self.to_photo / factor
-        low, high = _bounds(matrix, self.pixels)
-        window = _replicated(np.asarray(image), low, high)
-        matrix[:, 2] -= low
+            matrix /= factor
         coefficients = tuple(float(value) for value in matrix.reshape(-1))
         size = (self.pixels, self.pixels)
-        cut = Image.fromarray(window).transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC)
-        return np.asarray(cut)
+        return np.asarray(image.transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC))
 
     def points_to_photo(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return `[point, 3]` of the crop in the photo; z keeps the unit of x and y."""
@@ -59,14 +58,24 @@ class Crop:
         xy = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         return np.concatenate([xy, points[:, 2:] * (self.side_px / self.pixels)], axis=1).astype(np.float32)
 
-    def paste(self, picture: NDArray[np.float32], shape: tuple[int, int], outside: float) -> NDArray[np.float32]:
-        """Return a `[pixels, pixels]` picture of the crop in a photo of (height, width) `shape`, bilinear."""
-        coefficients = tuple(float(value) for value in self.from_photo.reshape(-1))
-        size = (shape[1], shape[0])
-        pasted = Image.fromarray(picture - np.float32(outside)).transform(
+    def region(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Return the rows and columns of a photo of (height, width) `shape` in which the window lies."""
+        low, high = _bounds(self.to_photo, self.pixels)
+        left, top = np.maximum(low, 0)
+        right, bottom = np.minimum(high, (shape[1], shape[0]))
+        return slice(int(top), int(max(bottom, top))), slice(int(left), int(max(right, left)))
+
+    def paste(self, picture: NDArray[np.float32], region: tuple[slice, slice]) -> NDArray[np.float32]:
+        """Return a `[pixels, pixels]` picture of the crop in a region of the photo, bilinear, 0 outside the crop."""
+        matrix = self.from_photo
+        rows, columns = region
+        matrix[:, 2] += matrix[:, :2] @ (columns.start, rows.start)
+        coefficients = tuple(float(value) for value in matrix.reshape(-1))
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        pasted = Image.fromarray(picture).transform(
             size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
         )
-        return np.asarray(pasted) + np.float32(outside)
+        return np.asarray(pasted)
 
 
 def _bounds(matrix: NDArray[np.float64], pixels: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pshead_analyzers_mediapipe_face.crop import Crop
+from pshead_analyzers_mediapipe_face.guided import sharpened
 from pshead_analyzers_mediapipe_face.networks import Networks
 from pshead_core.api import FaceFacts
 
@@ -20,10 +20,6 @@ WINDOWS = ((7.0, 0.15, 1.0), (4.8, 0.15, 1.0), (3.4, 0.15, 0.5), (2.4, -0.15, 1.
 
 The first sees the person, the next two head and shoulders, the last the head: the less the network sees at once, the
 more detail it resolves, and the more easily it mistakes clothes for background."""
-RADIUS_PX = 6
-"""Radius of the guided filter in pixels of a crop: three pixels of the network."""
-SMOOTHNESS = 1e-3
-"""Regulariser of the guided filter, variance of colour in 0..1: smaller texture does not make edges."""
 LARGEST = 0.9
 """Crops whose side comes closer to the photo's than this show nothing that the whole photo does not."""
 FEATHER_FRAC = 0.15
@@ -31,20 +27,22 @@ FEATHER_FRAC = 0.15
 
 
 def person_matte(rgb: NDArray[np.uint8], faces: Sequence[FaceFacts], networks: Networks) -> NDArray[np.float32]:
-    """Return the people of the photo, `[height, width]` in 0..1; without faces, what the whole photo shows."""
+    """Return the people of the photo who own these faces (one at least), `[height, width]` in 0..1."""
     height, width = rgb.shape[:2]
     # People on their side are no people to the network: turn the whole photo as its largest face is turned.
-    roll = 90.0 * round(_crop(faces[0], 1.0, 0.0).roll_deg / 90) if faces else 0.0
+    roll = 90.0 * round(_crop(faces[0], 1.0, 0.0).roll_deg / 90)
     whole = Crop(centre_px=(width / 2, height / 2), side_px=float(max(height, width)), roll_deg=roll, pixels=SEGMENT_PX)
-    matte = whole.paste(_segment(whole.cut(rgb), networks), (height, width), 0.0)
+    everything = (slice(0, height), slice(0, width))
+    matte = whole.paste(_segment(whole.cut(rgb), networks), everything).copy()
     for sides, shift, weight in WINDOWS:
         for face in faces:
             crop = _crop(face, sides, shift)
-            if crop.side_px < LARGEST * max(height, width):
-                fine = crop.paste(_segment(crop.cut(rgb), networks), (height, width), 0.0)
-                share = crop.paste(weight * _feather(crop.pixels), (height, width), 0.0)
-                matte += share * (fine - matte)
-    return np.clip(matte, 0, 1).astype(np.float32)
+            region = crop.region((height, width))
+            if crop.side_px < LARGEST * max(height, width) and matte[region].size:
+                fine = crop.paste(_segment(crop.cut(rgb), networks), region)
+                share = crop.paste(weight * _feather(crop.pixels), region)
+                matte[region] += share * (fine - matte[region])
+    return np.clip(matte, 0, 1)
 
 
 def _crop(face: FaceFacts, sides: float, shift: float) -> Crop:
@@ -67,35 +65,3 @@ def _feather(pixels: int) -> NDArray[np.float32]:
     ramp = np.clip(np.minimum(axis, pixels - axis) / (FEATHER_FRAC * pixels), 0, 1)
     smooth = ramp * ramp * (3 - 2 * ramp)
     return np.minimum(smooth[:, None], smooth[None, :]).astype(np.float32)
-
-
-def sharpened(rgb: NDArray[np.uint8], coarse: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the matte with its edges moved onto the picture's, `[height, width]` in 0..1.
-
-    Guided filter with a colour guide (He, Sun, Tang 2013, equations 19 to 21): within a small window the matte becomes
-    the affine function of the colour that fits the coarse one best.
-
-    Args:
-        rgb: `[height, width, 3]`.
-        coarse: `[height, width]` in 0..1, smooth over a few pixels.
-    """
-    guide = rgb.astype(np.float32) / np.float32(255)
-    mean_guide = _mean(guide)
-    mean_coarse = _mean(coarse)
-    covariance = np.empty((*coarse.shape, 3, 3), dtype=np.float32)
-    for row in range(3):
-        for column in range(row + 1):
-            product = _mean(guide[..., row] * guide[..., column]) - mean_guide[..., row] * mean_guide[..., column]
-            covariance[..., row, column] = covariance[..., column, row] = product
-    covariance += SMOOTHNESS * np.eye(3, dtype=np.float32)
-    cross = _mean(guide * coarse[..., None]) - mean_guide * mean_coarse[..., None]
-    slope = np.linalg.solve(covariance, cross[..., None])[..., 0]
-    offset = mean_coarse - (slope * mean_guide).sum(-1)
-    sharp = (_mean(slope) * guide).sum(-1) + _mean(offset)
-    return np.clip(sharp, 0, 1).astype(np.float32)
-
-
-def _mean(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    size = 2 * RADIUS_PX + 1
-    axes = (0, 1)
-    return np.asarray(ndimage.uniform_filter(picture, size=size, mode="nearest", axes=axes), dtype=np.float32)
