@@ -12,6 +12,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from pshead_core.config.run import RunConfig
+    from pshead_core.records import RunSummary, StepReport
     from pshead_core.specs import (
         AnalyzerSpec,
         CheckpointSpec,
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
         MetricSpec,
         RefinerSpec,
     )
-    from pshead_core.records import RunSummary, StepReport
 
 PROJECT = "pshead"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -61,7 +61,7 @@ def materials_of_photo(rgb: Array, matte: Array, fit: HeadFit, cut_px: float) ->
             hairy &= False
         else:
             hairy &= (_distance(lab, hair) < to_skin) | (v < brow_v)
-    neck = ~hairy & ~oval & (to_skin < SKIN_REACH) & (np.abs(u - fit.chin_px[0]) < 0.75 * fit.face_width_px)
+    neck = ~hairy & ~oval & (to_skin < SKIN_REACH) & (np.abs(u - fit.neck_u_px) < 0.75 * fit.face_width_px)
     neck &= v < fit.chin_px[1] + 0.9 * fit.face_height_px
     pieces, _ = label((neck | (oval & (v > brow_v))) & solid)
     at_chin = pieces[int(np.clip(fit.chin_px[1] - 4, 0, side - 1)), int(np.clip(fit.chin_px[0], 0, side - 1))]
@@ -121,6 +121,12 @@ def extend(graph: csr_matrix, known: Mask, values: Array, pull: float, target: A
     return out
 
 
+def _skull_centre(fit: HeadFit) -> Array:
+    """Return the middle of the braincase, `[3]` in the world."""
+    u, v = fit.skull_centre_px
+    return fit.lens.world(np.array(u), np.array(v), np.array(fit.skull_z))
+
+
 def materials_of_points(
     points: SurfacePoints, graph: csr_matrix, photo: Materials, solid: Mask, fit: HeadFit, cut: tuple[float, bool]
 ) -> Materials:
@@ -148,8 +154,11 @@ def materials_of_points(
     if hairy and not hangs:  # a hat, or hair that ends high on both sides, ends high at the back
         ends_v = float(np.percentile(np.nonzero((photo == HAIR) & solid)[0], 95))
         nape_v = min(nape_v, ends_v + 0.2 * fit.face_height_px)
+    # The hairline at the nape hangs a little lower in the middle.
+    sideways = np.clip((points.points[:, 0] - _skull_centre(fit)[0]) / (0.5 * fit.face_width), -1.0, 1.0)
+    nape_v = nape_v + 0.1 * fit.face_height_px * (np.cos(0.5 * np.pi * sideways) - 0.5)
     above = behind & (row < nape_v)
-    nape = behind & (row >= nape_v) & (row < max(cut_px, nape_v + 0.1 * fit.face_height_px))
+    nape = behind & (row >= nape_v) & (row < np.maximum(cut_px, nape_v + 0.1 * fit.face_height_px))
     kind = np.where(above, HAIR if hairy else SKIN, np.where(nape, HAIR if hangs else SKIN, pixel))
     one_hot = np.eye(3)[kind]
     # Short hair does not grow below the nape: nothing that is not seen there is hair.
@@ -184,8 +193,8 @@ def strand_shades(points: Array, crown: Array, rng: np.random.Generator) -> Arra
         crown: `[3]`, middle of the head; strands are meridians about its vertical axis.
         rng: randomness.
     """
-    sheet = gaussian_filter(rng.standard_normal((48, 320)), (3.0, 0.8), mode=("nearest", "wrap"))
-    sheet += 2.0 * gaussian_filter(rng.standard_normal((48, 320)), (5.0, 4.0), mode=("nearest", "wrap"))
+    sheet = gaussian_filter(rng.standard_normal((48, 320)), (3.0, 1.5), mode=("nearest", "wrap"))
+    sheet += 1.2 * gaussian_filter(rng.standard_normal((48, 320)), (5.0, 4.0), mode=("nearest", "wrap"))
     sheet = (sheet - sheet.mean()) / sheet.std()
     offset = points - crown
     around = np.arctan2(offset[:, 0], offset[:, 2]) / (2 * np.pi) * 320 % 320
@@ -208,7 +217,7 @@ def colour_points(
     """
     side = fit.lens.side_px
     solid = matte > 0.5
-    sharp = rgb[inner_pixels(matte, 0.004 * side)]
+    sharp = rgb[inner_pixels(matte, 0.006 * side)]
     calm_pixels = inner_pixels(matte, 0.012 * side)
     safe, photo = rgb[calm_pixels], materials_of_photo(rgb, matte, fit, cut[0])[calm_pixels]
     u, v = fit.lens.pixels(points.points)
@@ -231,9 +240,8 @@ def colour_points(
         full = extend(own.tocsr(), known | ~mine, source, PULL[kind], middle)
         if kind == HAIR:
             contrast = float(((safe - calm)[here] / (calm[here] + 0.05)).std()) if here.any() else 0.0
-            crown = fit.lens.world(*(np.array(c) for c in (*fit.skull_centre_px, fit.skull_z)))
-            shades = strand_shades(points.points, crown, rng)
-            full = full * (1.0 + min(0.5 * contrast, 0.1) * shades[:, None])
+            shades = strand_shades(points.points, _skull_centre(fit), rng)
+            full = full * (1.0 + min(0.6 * contrast, 0.13) * shades[:, None])
         fill = mine & ~points.seen
         colours[fill] = full[fill]
     return np.clip(colours, 0.0, 1.0), kinds

@@ -33,6 +33,8 @@ OVAL = (
 )  # fmt: skip  # MediaPipe's face oval, clockwise from the forehead
 BREADTH = 1.10  # head breadth above the ears / face width
 LENGTH = 1.25  # head length (brow to back of the skull) / head breadth
+CHEEKS_AHEAD = 0.11  # how far the cheekbones lie in front of the head's axis / face width
+CHIN_AHEAD = 0.45  # how far the chin lies in front of the head's axis / face width
 VERTEX = 1.40  # height of the bare skull above the chin / face height
 
 
@@ -80,6 +82,8 @@ class HeadFit:
     """u, v of the chin."""
     skull_centre_px: tuple[float, float]
     """u, v of the middle of the braincase."""
+    neck_u_px: float
+    """u of the middle of the neck: under the skull, not under the chin of a turned head."""
     skull_z: float
     """World z of the middle of the braincase; the head turns about it."""
     brow_z: float
@@ -108,7 +112,7 @@ def fit_head(landmarks_px: Array, lens: Lens) -> HeadFit:
         scale = (lens.distance - middle) / lens.focal_px
     z = brow_z - (points[:, 2] - brow_px_z) * scale
     yaw = math.atan2(points[RIGHT_CHEEK, 2] - points[LEFT_CHEEK, 2], points[LEFT_CHEEK, 0] - points[RIGHT_CHEEK, 0])
-    yaw = max(-0.6, min(0.6, yaw))
+    turned_px = width_px * math.sin(max(-0.6, min(0.6, yaw)))  # negative if the nose points to the picture's right
     cheeks = points[[RIGHT_CHEEK, LEFT_CHEEK]].mean(axis=0)
     chin_u, chin_v = float(points[CHIN, 0]), float(points[CHIN, 1])
     return HeadFit(
@@ -118,8 +122,10 @@ def fit_head(landmarks_px: Array, lens: Lens) -> HeadFit:
         face_width_px=width_px,
         face_height_px=height_px,
         chin_px=(chin_u, chin_v),
-        # A turned face shifts its cheeks against the axis of the head: by about a quarter of the length (sin yaw).
-        skull_centre_px=(float(cheeks[0]) - 0.25 * width_px * math.sin(yaw), chin_v - (VERTEX - 0.47) * height_px),
+        # When a head turns about its axis, what lies in front of the axis moves sideways: the cheeks a little, the
+        # chin more.
+        skull_centre_px=(float(cheeks[0]) + CHEEKS_AHEAD * turned_px, chin_v - (VERTEX - 0.47) * height_px),
+        neck_u_px=chin_u + CHIN_AHEAD * turned_px,
         skull_z=brow_z - 0.5 * length,
         brow_z=brow_z,
         skull_back_z=brow_z - length,

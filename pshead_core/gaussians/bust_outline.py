@@ -117,7 +117,7 @@ def draw_outline(matte: Array, photo_inside: Mask, fit: HeadFit) -> Canvas:
     body = _solid_pieces(np.where(inside, map_coordinates(soft, at, order=1, mode="nearest"), 0.0))
     shown_rows, shown_columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     top, bottom = int(shown_rows[0]), int(shown_rows[-1])
-    axis = int(np.clip(round(fit.chin_px[0] / cell + pad_side - 0.5), shown_columns[0] + 1, shown_columns[-1] - 1))
+    axis = int(np.clip(round(fit.neck_u_px / cell + pad_side - 0.5), shown_columns[0] + 1, shown_columns[-1] - 1))
     reach = (0.12 * fit.face_width_px / cell, 0.9 * fit.face_width_px / cell)
     for border in (int(shown_columns[0]), int(shown_columns[-1])):
         _grow_sideways(body, slice(top, bottom + 1), border, axis, reach)

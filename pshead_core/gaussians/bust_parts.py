@@ -101,7 +101,7 @@ def side_cut_px(canvas: Canvas, fit: HeadFit) -> tuple[float, bool]:
     Hair that hangs on the shoulders shows no such row; it is cut a third of a face below the chin.
     """
     v = canvas.v_px[:, 0]
-    axis = int(np.clip(np.searchsorted(canvas.u_px[0], fit.chin_px[0]), 0, canvas.body.shape[1] - 1))
+    axis = int(np.clip(np.searchsorted(canvas.u_px[0], fit.neck_u_px), 0, canvas.body.shape[1] - 1))
     gaps_left = np.cumprod(canvas.body[:, axis::-1], axis=1).sum(axis=1)
     gaps_right = np.cumprod(canvas.body[:, axis:], axis=1).sum(axis=1)
     width = gaussian_filter1d((gaps_left + gaps_right).astype(np.float64), 1.0)
@@ -142,7 +142,7 @@ def head_part(canvas: Canvas, fit: HeadFit, face_z: Array, cut_px: float, hangs:
     back = axis_z - drop - (reach_back - drop) * np.sqrt(_unit(square))
     known = binary_erosion(np.isfinite(face_z), iterations=2) & mask
     squared = np.maximum(np.where(known, face_z, 0.0) - axis_z, 0.02 * fit.face_width) ** 2
-    neck = (np.abs(canvas.u_px - fit.chin_px[0]) < 0.40 * fit.face_width_px) & (canvas.v_px > fit.chin_px[1])
+    neck = (np.abs(canvas.u_px - fit.neck_u_px) < 0.40 * fit.face_width_px) & (canvas.v_px > fit.chin_px[1])
     known |= neck & mask
     squared[neck] = (0.02 * fit.face_width) ** 2
     reach_front = 0.95 * (fit.brow_z - axis_z)

@@ -46,7 +46,7 @@ class Mesh:
 
 def _neck(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
     """Return signed values of a leaning elliptic cylinder from inside the head into the torso."""
-    chin_u, chin_v = fit.chin_px
+    chin_v = fit.chin_px[1]
     width, height = fit.face_width, fit.face_height_px
     chin_z = fit.landmarks_uvz[152, 2]
     semi_x, semi_z = 0.41 * width, 0.37 * width
@@ -54,7 +54,7 @@ def _neck(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
     centre_z = min(chin_z - 0.32 * width - semi_z, fit.skull_z - 0.10 * width)
     depth = (fit.lens.distance - z) / fit.lens.focal_px
     x = (canvas.u_px[:, :, None] - fit.lens.side_px / 2) * depth
-    centre_x = (chin_u - fit.lens.side_px / 2) * (fit.lens.distance - centre_z) / fit.lens.focal_px
+    centre_x = (fit.neck_u_px - fit.lens.side_px / 2) * (fit.lens.distance - centre_z) / fit.lens.focal_px
     lean = np.clip((canvas.v_px - chin_v) / height - 0.1, -0.5, 1.0)[:, :, None]
     radius = np.sqrt(((x - centre_x) / semi_x) ** 2 + ((z - centre_z + 0.32 * width * lean) / semi_z) ** 2)
     inside = (1.0 - radius) * semi_z
@@ -81,8 +81,9 @@ def _skull(canvas: Canvas, fit: HeadFit, z: Array) -> NDArray[np.float32]:
 def _unite(values: NDArray[np.float32], part: Part, canvas: Canvas, fit: HeadFit, z: Array) -> None:
     """Add a part to the values in place."""
     if part.axis_z is None:
-        near = np.where(part.mask, part.front, -9.0)[:, :, None].astype(np.float32)
-        far = np.where(part.mask, part.back, 9.0)[:, :, None].astype(np.float32)
+        beyond = 10.0 * fit.lens.distance
+        near = np.where(part.mask, part.front, -beyond)[:, :, None].astype(np.float32)
+        far = np.where(part.mask, part.back, beyond)[:, :, None].astype(np.float32)
         layers = z.astype(np.float32)
         np.maximum(values, np.minimum(near - layers, layers - far), out=values)
         return

@@ -40,7 +40,7 @@ from pshead_core.portrait.portrait import Portrait
 # Standard deviation along the surface / mean distance to the six nearest points. The hexagonal grid of the seen pixels
 # is closed at an opacity of 0.9 with 0.55; the gaps of blue noise are wider, and there is no detail to keep.
 TANGENT_SEEN, TANGENT_UNSEEN = 0.55, 0.80
-COVERED = 1.25  # standard deviations up to which a Gaussian covers: three of them leave 0.18 of the light there
+COVERED = 1.1  # standard deviations up to which a Gaussian covers: three of them leave 0.12 of the light there
 # Standard deviation along the normal / along the surface; wide discs are flatter, or they fatten the outline.
 FLAT_SEEN, FLAT_UNSEEN = 0.30, 0.15
 
@@ -87,7 +87,7 @@ def _widths(points: SurfacePoints, mesh: Mesh) -> Array:
     away, owner = tree.query(mesh.points)
     cell = np.zeros(len(points))
     np.maximum.at(cell, owner, away)
-    return np.asarray(np.maximum(width, np.minimum(cell / COVERED, 2.0 * width)))
+    return np.asarray(np.maximum(width, np.minimum(cell / COVERED, 2.5 * width)))
 
 
 def _discs(points: SurfacePoints, mesh: Mesh, colours: Array, opacity: float) -> GaussianModel:

@@ -81,7 +81,7 @@ def choose_face(
         raise PhotoError(
             f"there is no face {wanted} in {photo.source}",
             why=f"{count} found",
-            fix=f"choose --portrait.face between 1 (the largest) and {len(ordered)}",
+            fix=f"choose --face between 1 (the largest) and {len(ordered)}",
         )
     else:
         chosen = ordered[wanted - 1]
@@ -92,8 +92,7 @@ def choose_face(
 def _several(photo: Photo, ordered: list[FaceFacts]) -> str:
     heights = ", ".join(f"{number} is {face.height_px:.0f} px high" for number, face in enumerate(ordered, start=1))
     return (
-        f"{len(ordered)} faces found in {photo.source}; the largest is taken. "
-        f"To take another, set --portrait.face N ({heights})"
+        f"{len(ordered)} faces found in {photo.source}; the largest is taken. To take another, set --face N ({heights})"
     )
 
 

@@ -67,7 +67,10 @@ from pshead_core.render.simd import (
 _BEHIND, _GRAD_RED, _GRAD_GREEN, _GRAD_BLUE, _GRAD_DEPTH, _GRAD_ALPHA = (np.uint64(i * TILE_PX) for i in range(1, 7))
 # after the planes, one number per row: its y, and for the Gaussian at hand the y part of p, the exponent at p = 0, dy
 _ROW_CENTRES, _SHIFTS, _EXPONENTS, _DYS, _CONSTANTS = (np.uint64(7 * TILE_PX + i * TILE) for i in range(5))
-_EXP2_TABLE = exp2_table()
+# the constants of the inner loop, which has no registers left for them
+_ONE, _ALPHA_LIMIT, _TRANSMITTANCE_LIMIT, _LOG2_MAX_ALPHA = (_CONSTANTS + np.uint64(i) for i in range(8, 12))
+_TABLE = exp2_table()
+_TABLE[8:12] = 1.0, ALPHA_LIMIT, TRANSMITTANCE_LIMIT, LOG2_MAX_ALPHA
 
 
 @device
@@ -131,18 +134,18 @@ def _replay(local, params, entry, columns, gradients):
     red, green, blue = splat(params[at + RED]), splat(params[at + GREEN]), splat(params[at + BLUE])
     depth = splat(params[at + DEPTH])
     across = (columns - params[at + MEAN_X]) * params[at + FACTOR_X]
-    zero, one = splat(np.float32(0.0)), splat(np.float32(1.0))
+    zero = splat(np.float32(0.0))
     q_sum = q_p = q_dy = q_p2 = q_p_dy = q_dy2 = abs_x = abs_y = sum_red = sum_green = sum_blue = sum_depth = zero
     for row in range(np.uint64(entry[ENTRY_FIRST]), np.uint64(entry[ENTRY_END])):
         here = row * U16
         transmittance = load(local, here)
         p, exponent, hit = reach(across, local[_SHIFTS + row], local[_EXPONENTS + row], transmittance)
         if any_lane(hit):
-            alpha = smaller(exp2_by(exponent, local, _CONSTANTS), splat(ALPHA_LIMIT))
+            alpha = smaller(exp2_by(exponent, local, _CONSTANTS), splat(local[_ALPHA_LIMIT]))
             after = fnma(alpha, transmittance, transmittance)
-            taken = hit & (after > TRANSMITTANCE_LIMIT)
+            taken = hit & (after > splat(local[_TRANSMITTANCE_LIMIT]))
             weight = select(taken, alpha * transmittance, zero)
-            store(local, here, select(hit, select(taken, after, zero), transmittance))  # 0 stops a pixel too
+            store(local, here, select(hit, after, transmittance))
             g_red, g_green = load(local, _GRAD_RED + here), load(local, _GRAD_GREEN + here)
             g_blue, g_depth = load(local, _GRAD_BLUE + here), load(local, _GRAD_DEPTH + here)
             sum_red = fma(weight, g_red, sum_red)
@@ -154,8 +157,8 @@ def _replay(local, params, entry, columns, gradients):
             share = weight * s
             behind = load(local, _BEHIND + here) - share
             store(local, _BEHIND + here, behind)
-            q = fnma(behind, quotient(alpha, one - alpha), share)
-            q = select(taken & (exponent <= LOG2_MAX_ALPHA), q, zero)
+            q = fnma(behind, quotient(alpha, splat(local[_ONE]) - alpha), share)
+            q = select(taken & (exponent <= splat(local[_LOG2_MAX_ALPHA])), q, zero)
             qp = q * p
             q_sum += q
             q_p += qp
@@ -192,7 +195,7 @@ def rasterise_backward(
         gradients: `[slot * 16]`, written, see `layout`.
     """
     local = np.empty(7 * TILE_PX + 5 * TILE, np.float32)
-    local[_CONSTANTS:] = _EXP2_TABLE
+    local[_CONSTANTS:] = _TABLE
     across = (width + U16 - U1) // U16
     for index in range(chunk, np.uint64(len(order)), chunks):
         tile = np.uint64(order[index])

@@ -1,7 +1,8 @@
 """Forward rasterisation of one view, tile by tile, 16 pixels of a row at once.
 
-A tile's transmittance, four accumulated features and alpha stay in the first-level cache. Stopped pixels hold their
-transmittance negated, so that one array carries it and the flag.
+A tile's transmittance, four accumulated features and alpha stay in the first-level cache. A pixel whose transmittance
+falls to 1e-4 or below is finished: the contribution that would have done it is dropped, and since any further one would
+leave still less, the transmittance itself is the flag.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -41,14 +42,12 @@ from pshead_core.render.layout import (
     U256,
 )
 from pshead_core.render.simd import (
-    absolute,
     any_lane,
     exp2,
     fma,
     fnma,
     lanes,
     load,
-    negative,
     prefetch,
     select,
     smaller,
@@ -68,19 +67,19 @@ def reach(across, shift, exponent_at_p0, transmittance):
     """Return (p, exponent, mask of the lanes that the Gaussian reaches)."""
     p = across + splat(shift)
     exponent = fnma(p, p, splat(exponent_at_p0))
-    return p, exponent, (exponent >= LOG2_MIN_ALPHA) & (transmittance > np.float32(0.0))
+    return p, exponent, (exponent >= LOG2_MIN_ALPHA) & (transmittance > TRANSMITTANCE_LIMIT)
 
 
 @device
 def start_transmittance(local, left, top, width, height):
-    """Set the transmittance of a tile: 1 in the picture, -1 (stopped) outside."""
+    """Set the transmittance of a tile: 1 in the picture, 0 (stopped) outside."""
     columns = lanes() + np.float32(left)
     inside = columns < splat(np.float32(width))
     for row in range(U0, U16):
         if top + row < height:
-            store(local, row * U16, select(inside, splat(np.float32(1.0)), splat(np.float32(-1.0))))
+            store(local, row * U16, select(inside, splat(np.float32(1.0)), splat(np.float32(0.0))))
         else:
-            store(local, row * U16, splat(np.float32(-1.0)))
+            store(local, row * U16, splat(np.float32(0.0)))
 
 
 @device
@@ -90,7 +89,7 @@ def tile_alive(local):
     for row in range(U1, U16):
         here = load(local, row * U16)
         most = select(here > most, here, most)
-    return any_lane(most > np.float32(0.0))
+    return any_lane(most > TRANSMITTANCE_LIMIT)
 
 
 @device
@@ -113,7 +112,7 @@ def _blend(local, params, entry, columns):
             after = fnma(alpha, transmittance, transmittance)
             taken = hit & (after > TRANSMITTANCE_LIMIT)
             weight = select(taken, alpha * transmittance, zero)
-            store(local, here, select(hit, select(taken, after, negative(transmittance)), transmittance))
+            store(local, here, select(hit, after, transmittance))
             store(local, U256 + here, fma(weight, red, load(local, U256 + here)))
             store(local, U2 * U256 + here, fma(weight, green, load(local, U2 * U256 + here)))
             store(local, U3 * U256 + here, fma(weight, blue, load(local, U3 * U256 + here)))
@@ -124,17 +123,16 @@ def _blend(local, params, entry, columns):
 @device
 def _write(local, left, top, width, height, background, rgb, alpha, depth):
     """Composite a tile over the background and write it to the pictures (flat, row-major)."""
-    zero = splat(np.float32(0.0))
+    zero, one = splat(np.float32(0.0)), splat(np.float32(1.0))
     full = left + U16 <= width
     rows = min(U16, height - top)
     for row in range(U0, rows):
         here = row * U16
-        left_over = load(local, here)
-        left_over = absolute(left_over)
+        opaque = load(local, U5 * U256 + here)  # the sum of the weights, precise also where it is small
+        left_over = one - opaque
         red = fma(left_over, splat(background[U0]), load(local, U256 + here))
         green = fma(left_over, splat(background[U1]), load(local, U2 * U256 + here))
         blue = fma(left_over, splat(background[U2]), load(local, U3 * U256 + here))
-        opaque = load(local, U5 * U256 + here)  # 1 - left_over would lose the relative precision that depth needs
         distance = select(opaque > np.float32(0.0), load(local, U4 * U256 + here) / opaque, zero)
         pixel = (top + row) * width + left
         if full:

@@ -163,16 +163,6 @@ def fnma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
-def negative(typing_context: Any, a: Any) -> Any:
-    """Return -a."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.fneg(arguments[0])
-
-    return vector_type(vector_type), generate
-
-
-@intrinsic
 def quotient(typing_context: Any, a: Any, b: Any) -> Any:
     """Return a / b to about 1 ulp: reciprocal estimate and a Newton step where the machine has one."""
 

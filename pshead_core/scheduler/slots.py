@@ -25,8 +25,6 @@ class Duty:
     slot: SlotConfig
     weight: float
     """Value of the slot's weight at this step."""
-    order: int
-    """Position of the slot in the schedule."""
 
 
 def due_slots(schedule: Sequence[SlotConfig], *, seed: int, step: int, side_px: int) -> tuple[Duty, ...]:
@@ -42,11 +40,10 @@ def due_slots(schedule: Sequence[SlotConfig], *, seed: int, step: int, side_px: 
     chosen = {slot.label for slot in fitting if slot.group is None and _drawn(slot, seed, step)}
     for group in dict.fromkeys(slot.group for slot in fitting if slot.group is not None):
         chosen |= {slot.label for slot in pick([s for s in fitting if s.group == group], group, seed=seed, step=step)}
-    return tuple(
-        Duty(slot=slot, weight=value_at(slot.weight, step), order=order)
-        for order, slot in enumerate(schedule)
-        if slot.label in chosen and (not slot.rides_on or chosen.intersection(slot.rides_on))
-    )
+    due = {slot.label for slot in fitting if slot.label in chosen and not slot.rides_on}
+    for _ in fitting:  # a slot may ride on one that rides itself
+        due |= {slot.label for slot in fitting if slot.label in chosen and due.intersection(slot.rides_on)}
+    return tuple(Duty(slot=slot, weight=value_at(slot.weight, step)) for slot in schedule if slot.label in due)
 
 
 def _fits(slot: SlotConfig, step: int, side_px: int) -> bool:

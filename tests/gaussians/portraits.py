@@ -68,6 +68,33 @@ def cropped(portrait: Portrait, bottom_px: int, top_px: int = 0) -> Portrait:
     return _portrait(rgba[..., :3], rgba[..., 3] * inside, portrait.landmarks_px.numpy(), inside)
 
 
+def zoomed(portrait: Portrait, factor: float) -> Portrait:
+    """The portrait enlarged about the face, so that the frame cuts the head."""
+    landmarks, side = portrait.landmarks_px.numpy().copy(), portrait.side_px
+    centre = landmarks[[10, 152], :2].mean(axis=0)
+    landmarks[:, :2] = (landmarks[:, :2] - centre) * factor + side / 2
+    landmarks[:, 2] *= factor
+    offset = (centre - side / 2 / factor)[::-1] + 0.5 / factor - 0.5
+    planes = [
+        affine_transform(plane, (1 / factor, 1 / factor), offset, output_shape=(side, side), order=1)
+        for plane in np.concatenate([portrait.rgba.numpy(), portrait.photo_inside.numpy()[..., None]], 2).transpose(
+            2, 0, 1
+        )
+    ]
+    return _portrait(np.stack(planes[:3], axis=-1), planes[3], landmarks, planes[4] > 0.99)
+
+
+def turned(landmarks_px, yaw_deg: float, axis_z_px: float):
+    """Landmarks of the head turned about a vertical axis through the cheeks' middle, to the picture's right."""
+    points = landmarks_px.astype(np.float64).copy()
+    axis_u = points[[234, 454], 0].mean()
+    x, z = points[:, 0] - axis_u, points[:, 2] - axis_z_px
+    angle = np.deg2rad(yaw_deg)
+    points[:, 0] = axis_u + x * np.cos(angle) - z * np.sin(angle)
+    points[:, 2] = axis_z_px + x * np.sin(angle) + z * np.cos(angle)
+    return points
+
+
 def resized(portrait: Portrait, factor: int) -> Portrait:
     """The portrait at a smaller side, by averaging blocks of `factor` pixels."""
     side = portrait.side_px // factor

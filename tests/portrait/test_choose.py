@@ -35,7 +35,7 @@ def test_three_faces(photo, make_face):
     assert choose_face(photo, faces, None, said.append) is faces[1]
     assert len(said) == 1
     assert "3 faces" in said[0]
-    assert "--portrait.face" in said[0]
+    assert "--face" in said[0]
     for wanted, expected in ((1, 1), (2, 2), (3, 0)):
         assert choose_face(photo, faces, wanted, said.append) is faces[expected]
     assert len(said) == 1

@@ -108,7 +108,9 @@ def differentiate(renderer: Renderer, scene: Scene, dtype: torch.dtype, *, only:
             pictures.append(picture)
             cotangents.append(cotangent.to(picture))
     torch.autograd.backward(pictures, cotangents)
-    gradients = {name: tensor.grad for name, tensor in model.tensors().items()}
-    assert all(gradient is not None for gradient in gradients.values())
+    gradients = {
+        name: torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+        for name, tensor in model.tensors().items()
+    }
     gradients["abs_mean_grad_px"] = rendering.abs_mean_grad_px
     return Result(rendering=rendering, gradients=gradients)

@@ -132,7 +132,8 @@ def test_parameters_and_cotangents_need_not_be_contiguous() -> None:
     cotangents = [c.transpose(1, 2).contiguous().transpose(1, 2) for c in cotangents]
     torch.autograd.backward([getattr(rendering, name) for name in PICTURES], cotangents)
     for name, leaf in leaves.items():
-        assert torch.equal(leaf.grad, plain.gradients[name]), name
+        # not the same bits: torch's own colours add up in the order of the memory
+        torch.testing.assert_close(leaf.grad, plain.gradients[name], rtol=1e-5, atol=1e-5)
 
 
 def test_wrong_type_is_refused() -> None:

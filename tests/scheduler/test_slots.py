@@ -67,6 +67,16 @@ def test_a_rider_is_due_only_with_its_carrier():
     assert seen == {("reference",), ("guidance.i2i", "guidance.t2i")}
 
 
+def test_a_rider_of_a_rider_waits_for_the_first_carrier():
+    slots = [
+        SlotConfig(use="guidance.c", rides_on=("guidance.b",)),
+        SlotConfig(use="guidance.b", rides_on=("guidance.a",)),
+        SlotConfig(use="guidance.a", every=2),
+    ]
+    assert _due(slots, 0) == ["guidance.c", "guidance.b", "guidance.a"]
+    assert _due(slots, 1) == []
+
+
 def test_views_are_drawn_from_the_set_in_azimuth_order():
     ring = random_ring(CameraConfig(), 64, stream(0, "ring", 7))
     slot = SlotConfig(use="guidance.a", max_views=4)

@@ -2,8 +2,6 @@
 
 import sys
 
-from pshead_core.testing.pytest_plugin import call
-
 LOGGER = """
 from pshead_core.api import hookimpl
 from pshead_core.testing import fakes
@@ -40,7 +38,7 @@ def pshead_run_ended(summary):
 """
 
 CONFIG = """
-steps = 2
+steps = 3
 [start]
 kind = "ball"
 gaussians = 100
@@ -48,25 +46,41 @@ gaussians = 100
 sides_px = [32]
 from_steps = [0]
 [guidance.logger]
+[guidance.blue]
+plugin = "flat_color"
+color = [0.0, 0.0, 1.0]
+[[schedule]]
+use = "reference"
 [[schedule]]
 use = "guidance.logger"
+[[schedule]]
+use = "guidance.blue"
+weight = 0.5
+every = 2
+max_views = 2
 """
 
 
-def test_hooks_and_order(plugin_site, tmp_path):
+def test_hooks_and_order(plugin_site, run_in_tmp):
+    """One run, looked at from two sides: the log of an observer, and the fixture's outcome."""
     plugin_site.install("logger", LOGGER)
-    config = tmp_path / "run.toml"
-    config.write_text(CONFIG)
-    argv = ["run", "demo", "--config", str(config), "--out", str(tmp_path / "run"), "--quiet"]
-    call(argv, tmp_path / "run").assert_ok()
+    outcome = run_in_tmp(CONFIG).assert_ok()
     log = sys.modules["pshead_guidance_logger"].LOG
     once = list(dict.fromkeys(log))  # how often a configuration is checked is not promised
+    both, logger = "['guidance.logger', 'guidance.blue']", "['guidance.logger']"
     assert once == [
         "guidance",
-        "check_run 2",
+        "check_run 3",
         "run_started",
-        "step_ended 0 ['guidance.logger']",
-        "step_ended 1 ['guidance.logger']",
-        "run_ended 2",
+        f"step_ended 0 {both}",
+        f"step_ended 1 {logger}",
+        f"step_ended 2 {both}",
+        "run_ended 3",
     ]
     assert all(log.count(line) == 1 for line in once if line.startswith(("run_", "step_")))
+
+    assert outcome.resolved["guidance"]["blue"]["color"] == [0.0, 0.0, 1.0]
+    assert len(outcome.steps()) == 3
+    report = outcome.report("guidance.blue")
+    assert [line["views"] for line in report] == [2, 2]
+    assert all(line["weight"] == 0.5 and line["grad_norm"] > 0 for line in report)

@@ -1,28 +1,9 @@
-"""The fixtures for plugin authors."""
+"""The fixtures for plugin authors (a whole run with `run_in_tmp`: test_hook_order.py)."""
 
 import pytest
 
 from pshead_core.testing import fakes, tiny_step
 from pshead_core.testing.pytest_plugin import call
-
-SCHEDULE = """
-steps = 3
-[resolution]
-sides_px = [32, 64]
-from_steps = [0, 2]
-[start]
-gaussians = 500
-[guidance.blue]
-plugin = "flat_color"
-color = [0.0, 0.0, 1.0]
-[[schedule]]
-use = "reference"
-[[schedule]]
-use = "guidance.blue"
-weight = 0.5
-every = 2
-max_views = 2
-"""
 
 
 def test_scene_fits_together(tiny_scene):
@@ -40,15 +21,6 @@ def test_only_plugins_are_loaded(only_plugins):
     host = only_plugins(fakes.as_plugin(fakes.noisy()))
     assert list(host.guidance_specs()) == ["noisy"]
     assert not host.analyzer_specs()
-
-
-def test_run_in_tmp(run_in_tmp):
-    outcome = run_in_tmp(SCHEDULE).assert_ok()
-    assert outcome.resolved["guidance"]["blue"]["color"] == [0.0, 0.0, 1.0]
-    assert len(outcome.steps()) == 3
-    report = outcome.report("guidance.blue")
-    assert [line["views"] for line in report] == [2, 2]  # steps 0 and 2
-    assert all(line["weight"] == 0.5 and line["grad_norm"] > 0 for line in report)
 
 
 def test_outcome_shows_what_went_wrong(run_in_tmp):

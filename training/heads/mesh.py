@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -106,6 +106,35 @@ def join(parts: list[Part]) -> Part:
     )
 
 
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _fill_slices(inside: NDArray[np.bool_]) -> None:
+    """Fill the holes of every horizontal slice `[x, :, z]` in place: whatever its border cells do not reach."""
+    width, height, depth = inside.shape
+    stack = np.empty((width * depth, 2), np.int32)
+    for y in range(height):
+        outside = np.zeros((width, depth), np.bool_)
+        count = 0
+        for x in range(width):
+            for z in range(depth):
+                border = x in (0, width - 1) or z in (0, depth - 1)
+                if border and not inside[x, y, z]:
+                    outside[x, z] = True
+                    stack[count, 0], stack[count, 1] = x, z
+                    count += 1
+        while count > 0:
+            count -= 1
+            x, z = stack[count, 0], stack[count, 1]
+            for dx, dz in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                a, b = x + dx, z + dz
+                if 0 <= a < width and 0 <= b < depth and not outside[a, b] and not inside[a, y, b]:
+                    outside[a, b] = True
+                    stack[count, 0], stack[count, 1] = a, b
+                    count += 1
+        for x in range(width):
+            for z in range(depth):
+                inside[x, y, z] = not outside[x, z]
+
+
 FLAT = 0.48
 """Filled share a quarter of a standard deviation above a plane: 0.40, plus what cells of the border add."""
 
@@ -131,8 +160,7 @@ def occlusion(vertices: Floats, normals: Floats, triangles: Ints, cell: float, r
     for mix in mixes / mixes.sum(axis=1, keepdims=True):
         index = ((np.einsum("tcd,c->td", corners, mix) - low) / cell).astype(np.int32)
         inside[index[:, 0], index[:, 1], index[:, 2]] = True
-    for y in range(shape[1]):
-        inside[:, y] = binary_fill_holes(inside[:, y])
+    _fill_slices(inside)
     total = np.zeros(len(vertices), np.float32)
     for radius in radii:
         blurred = gaussian_filter(inside.astype(np.float32), radius / cell, truncate=2.5)

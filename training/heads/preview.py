@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=16)
     parser.add_argument("--views", type=int, default=8)
     parser.add_argument("--side-px", type=int, default=128)
+    parser.add_argument("--columns", type=int, default=2, help="heads side by side")
     parser.add_argument("--landmarks", action="store_true")
     arguments = parser.parse_args()
     assets = open_assets(arguments.assets) if arguments.assets else None
@@ -69,6 +70,10 @@ def main() -> None:
         head = make_head(arguments.source, seed, assets)
         spent.append(time.perf_counter() - begun)
         rows.append(strip(head, arguments.views, arguments.side_px, arguments.landmarks))
+    if arguments.columns > 1:
+        blank = np.full_like(rows[0], 255)
+        rows += [blank] * (-len(rows) % arguments.columns)
+        rows = [np.concatenate(rows[i : i + arguments.columns], axis=1) for i in range(0, len(rows), arguments.columns)]
     path = arguments.out / f"{arguments.source}-{arguments.first_seed}.png"
     Image.fromarray(np.concatenate(rows)).save(path)
     print(f"{path}: {len(head.triangles)} triangles in the last head, median {np.median(spent):.2f} s per head")

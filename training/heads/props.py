@@ -94,7 +94,7 @@ def glasses(landmarks: Floats, frame: Floats, lens: Floats | None, squareness: f
     eyes = landmarks[[468, 473]].astype(np.float64)  # subject's right, left
     pupils = float(eyes[1, 0] - eyes[0, 0])
     radius = 0.022 * pupils * thick
-    half = pupils * np.array([0.40, 0.31]) * size
+    half = pupils * np.array([0.43, 0.32]) * size
     front = max(float(landmarks[[6, 197], 2].max()), float(eyes[:, 2].max()) + 0.16 * pupils)
     power = 2.0 + 4.0 * squareness
     angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
@@ -103,7 +103,7 @@ def glasses(landmarks: Floats, frame: Floats, lens: Floats | None, squareness: f
     parts = []
     middle_y = float(eyes[:, 1].mean()) - 0.04 * pupils
     for side, eye, temple in ((-1, eyes[0], landmarks[127]), (1, eyes[1], landmarks[356])):
-        x0 = eye[0] + side * 0.02 * pupils
+        x0 = eye[0] + side * 0.045 * pupils
         path = np.stack([x0 + loop_x, middle_y + loop_y, front - 0.10 * np.abs(x0 + loop_x - eyes[:, 0].mean()) ** 2 / pupils], -1)
         parts.append(tube(path, radius, frame, closed=True))
         if lens is not None:
@@ -121,7 +121,7 @@ def glasses(landmarks: Floats, frame: Floats, lens: Floats | None, squareness: f
         corner = np.array([max(abs(hinge[0]), abs(temple[0]) + 0.05 * pupils) * side, hinge[1], hinge[2] - 0.15 * pupils])
         bend = np.linspace(0, 1, 8)[:, None]
         parts.append(tube(np.concatenate([hinge[None], corner + bend * (ear - corner)]), radius, frame))
-    bridge = np.linspace(eyes[0, 0] + 0.98 * half[0], eyes[1, 0] - 0.98 * half[0], 7)
+    bridge = np.linspace(eyes[0, 0] + 0.88 * half[0], eyes[1, 0] - 0.88 * half[0], 7)
     arch = middle_y + 0.25 * half[1] + 0.06 * pupils * np.sin(np.linspace(0, np.pi, 7))
     parts.append(tube(np.stack([bridge, arch, np.full(7, front)], -1), radius, frame))
     return parts
@@ -142,11 +142,15 @@ def shell_radius(points: Floats, centre: Floats, directions: Floats, cone: float
     return np.asarray(np.where(cosine > np.cos(cone), length, 0).max(axis=1), np.float32)
 
 
+BACK_DROP = {"cap": 0.30, "beanie": 0.62, "hat": 0.30}
+"""Radians by which a hat's edge is lower at the nape than at the forehead."""
+
+
 def hat(kind: str, points: Floats, centre: Floats, brim_y: float, colour: Floats, second: Floats) -> list[Part]:
     """Return a cap or a beanie that covers the skull.
 
     Args:
-        kind: `cap` or `beanie`.
+        kind: `cap`, `beanie` or `hat` (with a brim all round).
         points: `[point, 3]`, skin and hair that the hat must cover.
         centre: `[3]`, middle of the skull.
         brim_y: height of the hat's edge at the forehead.
@@ -157,7 +161,7 @@ def hat(kind: str, points: Floats, centre: Floats, brim_y: float, colour: Floats
     azimuth = np.linspace(0, 2 * np.pi, columns, endpoint=False)
     front = float(points[:, 2].max() - centre[2])
     lift = np.arctan2(brim_y - centre[1], front)
-    edge = lift - (0.10 if kind == "cap" else 0.28) * (1 - np.cos(azimuth)) / 2
+    edge = lift - BACK_DROP[kind] * (1 - np.cos(azimuth)) / 2
     share = np.linspace(0, 1, rows)[:, None]
     elevation = edge + share * (np.pi / 2 - 0.01 - edge)
     flat = np.cos(elevation)
@@ -168,6 +172,8 @@ def hat(kind: str, points: Floats, centre: Floats, brim_y: float, colour: Floats
         reach = np.maximum(reach, (np.roll(reach, 1, 1) + np.roll(reach, -1, 1)) / 2)
     reach[-1] = reach[-1].mean()
     swell = np.full((rows, 1), 1.05)
+    if kind == "hat":  # a flat crown, dented
+        swell[4:, 0] += np.array([0.02, 0.05, 0.08, 0.08, 0.05, 0.02, 0.0, -0.02])
     if kind == "beanie":
         swell[:3], swell[3:] = 1.11, 1.07
         swell[-4:, 0] += np.array([0.01, 0.03, 0.05, 0.06])
@@ -184,7 +190,9 @@ def hat(kind: str, points: Floats, centre: Floats, brim_y: float, colour: Floats
         colours=np.ascontiguousarray(paint.reshape(-1, 3), np.float32),
         normals=normals,
     )
-    return [crown, _visor(vertices[:columns], second)] if kind == "cap" else [crown]
+    if kind == "beanie":
+        return [crown]
+    return [crown, _visor(vertices[:columns], second) if kind == "cap" else _brim(vertices[:columns], centre, second)]
 
 
 def _visor(rim: Floats, colour: Floats) -> Part:
@@ -201,6 +209,23 @@ def _visor(rim: Floats, colour: Floats) -> Part:
         triangles=grid_triangles(4, len(arc), closed=False),
         colours=np.tile(colour, (len(vertices), 1)).astype(np.float32),
         normals=np.tile(np.float32([0, 0.94, 0.34]), (len(vertices), 1)),
+    )
+
+
+def _brim(rim: Floats, centre: Floats, colour: Floats) -> Part:
+    columns = len(rim)
+    out = (rim - centre) * np.array([1, 0, 1], np.float32)
+    out /= np.linalg.norm(out, axis=1, keepdims=True)
+    rows = np.linspace(0, 1, 4)[:, None, None]
+    size = 0.26 * float(np.ptp(rim[:, 0]))
+    lift = 0.10 * size * np.abs(out[:, :1]) * np.array([[0, 1, 0]])
+    vertices = (rim[None] + rows * (size * out[None]) + np.square(rows) * (3 * lift)[None]).reshape(-1, 3).astype(np.float32)
+    shade = np.where(rows < 0.3, 0.55, 1.0)
+    return Part(
+        vertices=vertices,
+        triangles=grid_triangles(4, columns, closed=True),
+        colours=np.ascontiguousarray(np.broadcast_to(shade * colour, (4, columns, 3)).reshape(-1, 3), np.float32),
+        normals=np.tile(np.float32([0, 1, 0]), (len(vertices), 1)),
     )
 
 

@@ -46,7 +46,7 @@ def make_makehuman_head(seed: int, assets: MakeHumanAssets) -> Head:
     whole = join(parts)
     placement = place(landmarks, whole.vertices)
     vertices = placement.apply(whole.vertices)
-    shade = occlusion(vertices, whole.normals, whole.triangles, 0.02, (0.03, 0.09))
+    shade = occlusion(vertices, whole.normals, whole.triangles, 0.024, (0.03, 0.09))
     return Head(
         vertices=vertices,
         triangles=whole.triangles,
@@ -134,6 +134,8 @@ def _on_head(
         if look.hat:
             drop = 0.45 * (float(landmarks[10, 2]) - part.vertices[:, 2]).clip(0)
             covered = part.vertices[:, 1] > brim + 0.02 * face - 0.4 * drop
+            before = part.vertices[:, 2] > float(landmarks[10, 2]) - 0.25 * face
+            covered |= before & (part.vertices[:, 1] > landmarks[[66, 296], 1].mean())
             part = evolve(part, triangles=np.ascontiguousarray(part.triangles[~covered[part.triangles].any(axis=1)]))
         parts.append(part)
     if look.hat in ("cap", "beanie"):

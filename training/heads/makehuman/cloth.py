@@ -17,12 +17,18 @@ WORDS = {
     "male_casualsuit03": "jumper", "male_casualsuit04": "t-shirt", "male_casualsuit05": "jacket",
     "male_casualsuit06": "shirt", "male_elegantsuit01": "suit", "male_worksuit01": "overalls",
 }  # fmt: skip
+Paint = tuple[Floats, Floats, Floats]
+
+ISLAND_GAP = 0.03
+"""Neighbours further apart in the texture belong to different islands of it."""
+TIE_HALF = 0.135
+"""Half width of the suit's tie on the unmorphed mesh, decimetres."""
 FINE_BELOW = 2200
 """Garments with fewer triangles on the bust are subdivided once, so that stripes and shades have vertices."""
 
 
 def place_cloth(
-    assets: MakeHumanAssets, cloth: Garment, base: Floats, lowest_y: float, paint: tuple[Floats, Floats, Floats], stripes: float, seed: int
+    assets: MakeHumanAssets, cloth: Garment, base: Floats, lowest_y: float, paint: Paint, stripes: float, seed: int
 ) -> tuple[Part, NDArray[np.bool_]]:
     """Return a garment on a morphed base mesh, and which base vertices it hides.
 
@@ -40,9 +46,8 @@ def place_cloth(
     triangles = triangulate(cloth.mesh.quads)
     triangles = triangles[(vertices[triangles, 1] > lowest_y).any(axis=1)]
     used, triangles = compact(triangles, len(vertices))
-    piece = components(triangulate(cloth.mesh.quads), len(vertices))
-    outermost = (piece == np.bincount(piece).argmax())[used].astype(np.float32)
-    both = np.concatenate([vertices[used], neutral[used], outermost[:, None]], axis=1)
+    inside = (_worn_inside(cloth, neutral)[used]).astype(np.float32)
+    both = np.concatenate([vertices[used], neutral[used], inside[:, None]], axis=1)
     if len(triangles) < FINE_BELOW:
         both, triangles = subdivide(both, triangles)
     vertices, neutral = both[:, :3], both[:, 3:6]
@@ -61,19 +66,36 @@ def place_cloth(
     return part, hidden
 
 
-def _paint(
-    name: str, neutral: Floats, outermost: NDArray[np.bool_], paint: tuple[Floats, Floats, Floats], stripes: float
-) -> Floats:
+def _worn_inside(cloth: Garment, neutral: Floats) -> NDArray[np.bool_]:
+    """Return which vertices belong to what is worn under a jacket or a suit, `[vertex]`.
+
+    The jackets' largest connected piece is their outside. The suit is one piece, but its texture is not: shirt and tie
+    are the islands of the texture that lie close to the middle of the unmorphed garment `[vertex, 3]`.
+    """
+    triangles = triangulate(cloth.mesh.quads)
+    count = len(neutral)
+    if cloth.name in ("male_casualsuit05", "male_worksuit01"):
+        piece = components(triangles, count)
+        return np.asarray(piece != np.bincount(piece).argmax())
+    inside = np.zeros(count, bool)
+    if cloth.name != "male_elegantsuit01":
+        return inside
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    near = np.abs(cloth.mesh.uv[edges[:, 0]] - cloth.mesh.uv[edges[:, 1]]).max(axis=1) < ISLAND_GAP
+    island = components(edges[near][:, [0, 1, 1]], count)
+    for number in range(int(island.max()) + 1):
+        points = neutral[island == number]
+        inside[island == number] = np.abs(points[:, 0]).max() < 0.75 and points[:, 1].min() > 3.0
+    return inside
+
+
+def _paint(name: str, neutral: Floats, inside: NDArray[np.bool_], paint: Paint, stripes: float) -> Floats:
     outer, inner, tie = paint
     colours = np.tile(outer, (len(neutral), 1))
     if stripes > 0:
         band = np.mod(neutral[:, 1] / stripes, 1) < 0.5
         colours[band] = inner
-    if name in ("male_casualsuit05", "male_worksuit01"):
-        colours[~outermost] = inner  # a jacket's largest piece is its outside
+    colours[inside] = inner
     if name == "male_elegantsuit01":
-        x, y, z = np.abs(neutral[:, 0]), neutral[:, 1], neutral[:, 2]
-        opening = (x < 0.16 + 0.26 * (y - 3.4)) & (z > 0.55) & (x < 0.62)
-        colours[opening] = inner
-        colours[(x < 0.15) & opening & (y < 5.75)] = tie
+        colours[inside & (np.abs(neutral[:, 0]) < TIE_HALF) & (neutral[:, 1] < 5.84)] = tie
     return colours

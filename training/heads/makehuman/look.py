@@ -26,6 +26,10 @@ MALE_CLOTHES = {
 }  # fmt: skip
 
 
+UNDER_NO_HAT = ("afro01", "ponytail01")
+"""Hair that a hat would cut in two."""
+
+
 @frozen(kw_only=True, eq=False)
 class Look:
     """Everything that is worn or painted."""
@@ -72,7 +76,7 @@ def hair_colour(person: Person, rng: np.random.Generator) -> palette.Named:
     dark = person.ethnicity[0] + person.ethnicity[1]
     light = 1.6 * person.ethnicity[2]
     old = float(np.clip((person.years - 45) / 30, 0, 1)) * 3
-    weights = (0.4 + 1.6 * dark, 1.0, 0.3 + light, 0.12 + 0.9 * light, 0.06 + 0.4 * light, 0.06 + 0.4 * light, old, 0.6 * old)
+    weights = (0.35 + 0.9 * dark, 1.1, 0.5 + light, 0.12 + 0.9 * light, 0.06 + 0.4 * light, 0.06 + 0.4 * light, old, 0.6 * old)
     return palette.choose(palette.HAIR, rng, weights)
 
 
@@ -89,9 +93,9 @@ def sample_look(person: Person, brows: tuple[str, ...], rng: np.random.Generator
     hair_named = hair_colour(person, rng)
     hair_rgb = palette.vary(hair_named, rng, 0.04)
     skin_named, tone = skin_tone(person, rng)
-    style, scalp, recession, word = _hair_style(person, male, rng)
-    beard, beard_share = _beard(male and adult, rng)
     hat = pick({"": 8.6, "fedora": 0.4, "fedora_cocked": 0.2, "cap": 0.5, "beanie": 0.5}, rng) or None
+    style, scalp, recession, word = _hair_style(person, male, hat is not None, rng)
+    beard, beard_share = _beard(male and adult, rng)
     cloth, outer, inner, tie = _cloth(male, rng)
     striped = cloth[0] not in ("male_elegantsuit01", "male_casualsuit05") and rng.random() < 0.15
     hat_colour, second = palette.choose(palette.CLOTH, rng), palette.choose(palette.CLOTH, rng)
@@ -155,7 +159,9 @@ def sample_look(person: Person, brows: tuple[str, ...], rng: np.random.Generator
     )
 
 
-def _hair_style(person: Person, male: bool, rng: np.random.Generator) -> tuple[str | None, float, float, str | None]:
+def _hair_style(
+    person: Person, male: bool, hat: bool, rng: np.random.Generator
+) -> tuple[str | None, float, float, str | None]:
     """Return the asset, the scalp's share of hair colour, the recession, and the word."""
     balding = male and rng.random() < np.clip((person.years - 20) / 110, 0.05, 0.5)
     if balding:
@@ -165,7 +171,8 @@ def _hair_style(person: Person, male: bool, rng: np.random.Generator) -> tuple[s
         if rng.random() < 0.5:
             return None, share, float(rng.uniform(0.3, 0.9)), "thin"
         return None, share, 0.0, "cropped"
-    style = pick(MALE_ODDS if male else FEMALE_ODDS, rng)
+    odds = MALE_ODDS if male else FEMALE_ODDS
+    style = pick({name: share for name, share in odds.items() if not (hat and name in UNDER_NO_HAT)}, rng)
     return style, 0.92, 0.0, STYLE_WORDS[style]
 
 

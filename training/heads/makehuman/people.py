@@ -51,7 +51,7 @@ def sample_person(assets: MakeHumanAssets, rng: np.random.Generator) -> Person:
     sex = float(np.clip(abs(rng.normal(0, 0.13)), 0, 0.4))
     sex = 1 - sex if male else sex
     years = float(rng.uniform(11, 15) if rng.random() < 0.06 else rng.uniform(17, 85))
-    shares = rng.dirichlet((0.35, 0.35, 0.45))
+    shares = rng.dirichlet((0.30, 0.28, 0.32))
     weights = macro_weights(sex, years, shares, float(rng.beta(2, 2)), float(rng.beta(2, 2.6)))
     weights |= _face_weights(assets, rng)
     smile = float(rng.beta(1.1, 1.6)) if rng.random() < 0.6 else 0.0

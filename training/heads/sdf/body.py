@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 
 import numba
+import numpy as np
+from numpy.typing import NDArray
 
-from training.heads.sdf.primitives import carve, cone, ellipsoid, join, sphere, step
+from training.heads.sdf.primitives import carve, cone, ellipsoid, join, sphere
 from training.heads.sdf.shape import Shape
+
+Doubles = NDArray[np.float64]
 
 EYE_Z, EYE_RADIUS = 0.685, 0.135
 """Middle and radius of an eyeball."""
+NECK_RADIUS = 0.48
+CLOTH = 0.05
+"""How far clothes stand off the skin."""
+RAISED = 0.14
+"""How much the shoulders stand above the place in which `torso` draws them."""
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
@@ -25,10 +34,10 @@ def face(x: float, y: float, z: float, p: Shape) -> float:
     ax = abs(x)
     d = skull(x, y, z, p)
     low = p.chin_drop
-    d = join(d, ellipsoid(x, y + 0.36 - 0.5 * low, z - 0.27, 0.60 * p.face_width, 0.72, 0.60), 0.25)
-    d = join(d, sphere(ax - 0.42 * p.jaw * p.face_width, y + 0.66 - 0.5 * low, z - 0.14, 0.20), 0.30)
+    d = join(d, ellipsoid(x, y + 0.36 - 0.5 * low, z - 0.27, 0.655 * p.face_width, 0.74, 0.60), 0.25)
+    d = join(d, sphere(ax - 0.41 * p.jaw * p.face_width, y + 0.60 - 0.5 * low, z - 0.16, 0.18), 0.30)
     d = join(d, ellipsoid(x, y + 1.0 - low, z - 0.66, 0.20 * p.chin, 0.17, 0.19), 0.26)
-    d = join(d, sphere(ax - 0.36 * p.face_width, y + 0.28, z - 0.60, 0.20 * p.cheek), 0.22)
+    d = join(d, sphere(ax - 0.40 * p.face_width, y + 0.27, z - 0.57, 0.20 * p.cheek), 0.24)
     d = join(d, cone(ax, y, z, 0.12, 0.15, 0.80, 0.46, 0.17, 0.66, 0.09 * p.brow, 0.07), 0.16)
     d = carve(d, ellipsoid(ax - 0.30, y - 0.0, z - 0.98, 0.20, 0.12, 0.13), 0.16)
     d = join(d, sphere(ax - p.eye_x, y, z - EYE_Z, EYE_RADIUS * 0.99), 0.05)
@@ -56,12 +65,14 @@ def face(x: float, y: float, z: float, p: Shape) -> float:
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
 def ears(x: float, y: float, z: float, p: Shape) -> float:
     """Distance from both ears."""
-    ax = abs(x) - 0.765 * p.width
-    back = z + 0.10 + 0.5 * ax  # ears stand off backwards
-    up = y + 0.12
-    shell = ellipsoid(ax, up - 0.15 * back, back, 0.10, 0.32 * p.ear, 0.19 * p.ear)
-    shell = carve(shell, ellipsoid(ax - 0.10, up - 0.02, back - 0.03, 0.09, 0.20 * p.ear, 0.11 * p.ear), 0.04)
-    return join(shell, sphere(ax - 0.01, up + 0.25 * p.ear, back - 0.05, 0.065), 0.06)
+    ax = abs(x) - 0.775 * p.width
+    back = z + 0.12
+    out = ax - 0.035 + 0.35 * back  # they stand off backwards
+    up = y + 0.09
+    lean = back + 0.18 * up
+    shell = ellipsoid(out, up, lean, 0.065, 0.29 * p.ear, 0.175 * p.ear)
+    shell = carve(shell, ellipsoid(out - 0.07, up - 0.01, lean - 0.045, 0.065, 0.17 * p.ear, 0.095 * p.ear), 0.03)
+    return join(shell, ellipsoid(out + 0.01, up + 0.23 * p.ear, lean - 0.05, 0.05, 0.07, 0.06), 0.05)
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
@@ -78,56 +89,81 @@ def torso(x: float, y: float, z: float, p: Shape) -> float:
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def skin(x: float, y: float, z: float, p: Shape) -> float:
-    """Distance from all skin."""
-    d = join(face(x, y, z, p), ears(x, y, z, p), 0.06)
-    neck = cone(x, y, z, 0.0, -0.7, -0.14, 0.0, -2.1, -0.30, 0.50 * p.neck, 0.54 * p.neck)
-    d = join(d, neck, 0.14)
+def trunk(x: float, y: float, z: float, p: Shape) -> float:
+    """Distance from neck and torso."""
+    d = cone(x, y, z, 0.0, -0.7, -0.14, 0.0, -2.1, -0.30, NECK_RADIUS * p.neck, (NECK_RADIUS + 0.05) * p.neck)
     if y < -1.0:
-        # The gullet and two strands of muscle from behind the ears to the breastbone.
-        d = join(d, cone(abs(x), y, z, 0.50, -0.75, -0.12, 0.10, -2.05, 0.22, 0.11, 0.10), 0.12)
-        d = join(d, torso(x, y, z, p), 0.25)
+        # Two strands of muscle from behind the ears to the breastbone.
+        d = join(d, cone(abs(x), y, z, 0.44, -0.75, -0.12, 0.10, -2.05, 0.20, 0.10, 0.10), 0.12)
+        d = join(d, torso(x, y - RAISED, z, p), 0.25)
     return d
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def cloth(x: float, y: float, z: float, p: Shape) -> tuple[float, int]:
-    """Distance from the clothes and which piece is nearest: 2 garment, 3 what shows in its opening, 4 collar, 6 tie."""
-    ax = abs(x)
-    if y > -0.7:
-        return 1.0 + y, 2
-    body = torso(x, y, z, p) - 0.05
-    axis_z = -0.22 - 0.10 * (-1.2 - y)
-    round_neck = math.sqrt(x * x + (z - axis_z) * (z - axis_z))
+def skin(x: float, y: float, z: float, p: Shape) -> float:
+    """Distance from all skin."""
+    return join(join(face(x, y, z, p), ears(x, y, z, p), 0.05), trunk(x, y, z, p), 0.14)
+
+
+@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def opening(x: float, y: float, z: float, p: Shape) -> float:
+    """How far a point lies above the neckline (negative: where cloth is)."""
+    axis_z = -0.14 + 0.114 * (y + 0.7)
+    away = math.sqrt(x * x + (z - axis_z) * (z - axis_z))
+    y -= RAISED
     slope = z - axis_z  # the opening is lower in front than at the nape
-    neck_r = 0.55 * p.neck
+    wide = 0.25 * max(away - NECK_RADIUS * p.neck - 0.1, 0.0)
     if p.neckline == 0:
-        return max(body, y + 1.60 + 0.50 * slope - 0.25 * max(round_neck - neck_r - 0.1, 0.0)), 2
+        return 0.9 * (y + 1.62 + 0.50 * slope - wide)
     if p.neckline == 1:
-        deep = 0.0 if z < 0 else 0.85 * max(0.62 - ax, 0.0)
-        return max(body, y + 1.60 + 0.45 * slope + deep - 0.25 * max(round_neck - neck_r - 0.1, 0.0)), 2
+        deep = 0.0 if z < 0 else 0.85 * max(0.62 - abs(x), 0.0)
+        return 0.75 * (y + 1.60 + 0.45 * slope + deep - wide)
     if p.neckline == 3:
-        roll = max(max(round_neck - neck_r - 0.10, -y - 2.1), y + 1.12 + 0.45 * slope)
-        return join(max(body, y + 1.40 + 0.4 * slope), roll, 0.06), 2
+        return 0.9 * (y + 1.40 + 0.4 * slope)
     if p.neckline == 5:
-        hood = max(abs(ellipsoid(x, y + 1.62, z + 0.36, 0.86, 0.36, 0.62)) - 0.10, slope - 0.55)
-        base = max(body, y + 1.55 + 0.45 * slope)
-        return join(base, hood, 0.10), 2
-    # Shirt and jacket have a turned-down collar, open in front.
-    rim = y + 1.28 + 0.46 * slope
-    flare = neck_r + 0.06 + 0.26 * max(rim * -1.0, 0.0)
-    open_front = 0.05 + 0.75 * max(-0.10 - rim, 0.0)
-    band = max(max(abs(round_neck - flare) - 0.035, rim), -rim - 0.36)
-    band = max(band, open_front - ax) if z > 0 else band
-    base = max(body, y + 1.55 + 0.46 * slope + (0.5 * max(0.35 - ax, 0.0) if z > 0 else 0.0))
-    if p.neckline == 2:
-        return (band, 4) if band < base else (base, 2)
-    # Jacket: shirt collar, a V that shows shirt and tie, lapels a little thicker.
-    wide = 0.12 + 0.36 * (y + 3.9)
-    in_v = z > 0.1 and ax < wide and y < -1.4
-    if band < base:
-        return band, 3
-    if in_v:
-        return base, 6 if ax < 0.14 + 0.04 * math.cos(6.0 * y) else 3
-    lapel = 0.05 * step(ax, wide, wide + 0.02) * step(wide + 0.34 - ax, 0.0, 0.03) if z > 0 else 0.03
-    return base - lapel, 2
+        return 0.9 * (y + 1.55 + 0.45 * slope)
+    deep = 0.4 * max(0.30 - abs(x), 0.0) if z > 0 and p.neckline == 2 else 0.0
+    return 0.9 * (y + 1.42 + 0.46 * slope + deep)
+
+
+@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def cloth(x: float, y: float, z: float, p: Shape) -> float:
+    """Distance from the clothes, without collars."""
+    if y > -0.7:
+        return 1.0 + y
+    d = max(trunk(x, y, z, p) - CLOTH, opening(x, y, z, p))
+    axis_z = -0.14 + 0.114 * (y + 0.7)
+    y -= RAISED
+    if p.neckline == 3:
+        away = math.sqrt(x * x + (z - axis_z) * (z - axis_z))
+        roll = max(max(away - NECK_RADIUS * p.neck - 0.09, -y - 2.1), 0.9 * (y + 1.18 + 0.45 * (z - axis_z)))
+        return join(d, roll, 0.06)
+    if p.neckline == 5:
+        hood = max(abs(ellipsoid(x, y + 1.62, z + 0.36, 0.86, 0.36, 0.62)) - 0.10, z - axis_z - 0.55)
+        return join(d, hood, 0.10)
+    return d
+
+
+@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def neckline(angles: Doubles, p: Shape) -> Doubles:
+    """Return points `[angle, 3]` of the clothes' upper edge, by angle from the front round the neck."""
+    out = np.empty((len(angles), 3))
+    for n in range(len(angles)):
+        low, high = 0.3, 1.6
+        x, y, z = 0.0, 0.0, 0.0
+        for _ in range(18):
+            radius = 0.5 * (low + high)
+            bottom, top = -3.2, -0.8
+            for _ in range(18):
+                y = 0.5 * (bottom + top)
+                x, z = radius * math.sin(angles[n]), -0.14 + 0.114 * (y + 0.7) + radius * math.cos(angles[n])
+                if opening(x, y, z, p) > 0:
+                    top = y
+                else:
+                    bottom = y
+            if trunk(x, y, z, p) > CLOTH:
+                high = radius
+            else:
+                low = radius
+        out[n, 0], out[n, 1], out[n, 2] = x, y, z
+    return out

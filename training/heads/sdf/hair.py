@@ -7,7 +7,7 @@ import math
 import numba
 
 from training.heads.noise import noise_at
-from training.heads.sdf.body import face, skull
+from training.heads.sdf.body import ears, face, skull, trunk
 from training.heads.sdf.primitives import cone, ellipsoid, join, sphere, step
 from training.heads.sdf.shape import Shape
 
@@ -120,9 +120,10 @@ def hair(x: float, y: float, z: float, p: Shape) -> float:
 def _scarf(x: float, y: float, z: float, p: Shape) -> float:
     """A headscarf: close to the head, round the face, gathered at the neck and falling over the chest."""
     folds = 0.025 * noise_at(x * 3, y * 4, z * 3, p.seed)
-    d = min(skull(x, y, z, p), face(x, y, z, p)) - 0.09 - folds
-    d = join(d, cone(x, y, z, 0.0, -0.75, -0.02, 0.0, -1.7, -0.15, 0.62, 0.78) - folds, 0.2)
-    d = join(d, ellipsoid(x, y + 2.15, z - 0.05, 1.15, 0.62, 0.85) - folds, 0.25)
+    d = join(min(skull(x, y, z, p), face(x, y, z, p)) - 0.09, ears(x, y, z, p) - 0.03, 0.35) - folds
+    bottom = -2.0 - 0.45 * step(z, -0.4, 0.5) + 0.12 * x * x
+    d = join(d, cone(x, y, z, 0.0, -0.75, 0.02, 0.0, -1.5, -0.12, 0.60, 0.62) - folds, 0.2)
+    d = join(d, max(trunk(x, y, z, p) - 0.13 - folds, 0.7 * (bottom - y)), 0.12)
     opening = ellipsoid(x, y + 0.24, z - 1.05, 0.56 * p.face_width, 0.90 + 0.5 * p.hairline - 0.33, 0.75)
     return max(d, -opening)
 

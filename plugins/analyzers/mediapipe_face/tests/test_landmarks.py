@@ -47,7 +47,7 @@ def test_nose_is_nearest(facts):
     assert z[4] < z[[33, 263]].min() < z[[234, 454]].min()
 
 
-@pytest.mark.parametrize("scale", [0.7, 3.0, 7.5])
+@pytest.mark.parametrize("scale", [0.7, 5.0])
 def test_size(analyzer, photo_of, astronaut: Image.Image, facts, scale: float):
     image = astronaut.resize((round(512 * scale),) * 2, Image.Resampling.LANCZOS)
     face = only_face(analyzer, photo_of(image))
@@ -77,10 +77,10 @@ def test_tilted_head(analyzer, photo_of, astronaut: Image.Image, facts, angle: f
 
 
 def test_small_face_in_a_large_photo(analyzer, photo_of, astronaut: Image.Image, facts):
-    canvas = Image.new("RGB", (4000, 2400), (90, 120, 150))
-    canvas.paste(astronaut.resize((384, 384), Image.Resampling.LANCZOS), (2900, 1300))
+    canvas = Image.new("RGB", (3000, 2000), (90, 120, 150))
+    canvas.paste(astronaut.resize((384, 384), Image.Resampling.LANCZOS), (1900, 1100))
     face = only_face(analyzer, photo_of(canvas))
-    expected = facts.faces[0].landmarks_px[:, :2] * 0.75 + (2900, 1300)
+    expected = facts.faces[0].landmarks_px[:, :2] * 0.75 + (1900, 1100)
     assert error(face.landmarks_px, expected, face.height_px) < 0.01
 
 

@@ -146,9 +146,9 @@ def test_matte_without_segmenter(task_files, astronaut: Image.Image):
     with quiet():
         from pshead_analyzers_mediapipe_face.tasks import Tasks
 
-        with contextlib.closing(Tasks(task_files[0], None, 0.5)) as networks:
-            with pytest.raises(PluginError, match="segmenter_file"):
-                networks.person(np.asarray(astronaut))
+        networks = Tasks(task_files[0], None, 0.5)
+        with contextlib.closing(networks), pytest.raises(PluginError, match="segmenter_file"):
+            networks.person(np.asarray(astronaut))
 
 
 @pytest.mark.parametrize("content", [None, b"not a model"])
