@@ -1,6 +1,6 @@
-"""Density control: where Gaussians are cloned, split and pruned (Kerbl et al. 2023, section 5.2), with the absolute
-screen-space gradient as the measure (AbsGS, arXiv:2404.10484).
+"""Density control: where Gaussians are cloned, split and pruned (Kerbl et al. 2023, section 5.2).
 
+The measure is the absolute screen-space gradient (AbsGS, arXiv:2404.10484).
 The strategy has no memory of its own: its state is a record that the loop carries and checkpoints hold.
 """
 

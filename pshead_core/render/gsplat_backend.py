@@ -50,6 +50,10 @@ class GsplatRenderer:
                 why="its kernels read CUDA memory only",
                 fix="move the model and the cameras to the CUDA device before rendering",
             )
+        return self._draw(model, cameras, background)
+
+    def _draw(self, model: GaussianModel, cameras: Cameras, background: Tensor) -> Rendering:
+        device = model.means.device
         shades = colours(model.sh, model.means, cameras.positions)
         opacities = model.opacity_logits.sigmoid()
         scales = model.log_scales.exp()

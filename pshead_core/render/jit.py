@@ -13,7 +13,8 @@ def kernel(function: Callable[..., Any]) -> Any:
 
     numba keeps the cache beside the source file, or in the user's cache folder where that is not writable, or in
     `NUMBA_CACHE_DIR`; where none of them can be written it refuses, and the kernel is compiled anew in each process.
-    numba notices changes of the kernel's own file only: after editing `simd.py` delete the `*.nbi` files.
+    numba notices changes of the kernel's own file only: after editing `simd.py`, `simd_math.py` or `layout.py` delete
+    the `*.nbi` files.
     """
     try:
         return njit(cache=True, nogil=True)(function)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from pshead_core.render.jit import device, kernel
-from pshead_core.render.kernels_forward import PREFETCH_AHEAD, reach, start_transmittance
+from pshead_core.render.kernels_forward import PREFETCH_AHEAD, reach, scratch, start_transmittance
 from pshead_core.render.layout import (
     ALPHA_LIMIT,
     BLUE,
@@ -47,8 +47,6 @@ from pshead_core.render.layout import (
 from pshead_core.render.simd import (
     absolute,
     any_lane,
-    exp2_by,
-    exp2_table,
     fma,
     fnma,
     lanes,
@@ -62,6 +60,7 @@ from pshead_core.render.simd import (
     store,
     sums,
 )
+from pshead_core.render.simd_math import exp2_by, exp2_table
 
 # planes of the tile's local memory, each 256 floats; plane 0 is the transmittance
 _BEHIND, _GRAD_RED, _GRAD_GREEN, _GRAD_BLUE, _GRAD_DEPTH, _GRAD_ALPHA = (np.uint64(i * TILE_PX) for i in range(1, 7))
@@ -194,7 +193,7 @@ def rasterise_backward(
         grad_depth: `[height * width]`.
         gradients: `[slot * 16]`, written, see `layout`.
     """
-    local = np.empty(7 * TILE_PX + 5 * TILE, np.float32)
+    local = scratch(7 * TILE_PX + 5 * TILE)
     local[_CONSTANTS:] = _TABLE
     across = (width + U16 - U1) // U16
     for index in range(chunk, np.uint64(len(order)), chunks):

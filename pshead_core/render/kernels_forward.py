@@ -43,7 +43,6 @@ from pshead_core.render.layout import (
 )
 from pshead_core.render.simd import (
     any_lane,
-    exp2,
     fma,
     fnma,
     lanes,
@@ -55,11 +54,20 @@ from pshead_core.render.simd import (
     store,
     store_rgb,
 )
+from pshead_core.render.simd_math import exp2
 
 PREFETCH_AHEAD = np.uint64(8)  # Gaussians; the parameter rows of a tile's list are scattered in memory
 # after the planes, one number per row: its y, and for the Gaussian at hand the y part of p and the exponent at p = 0
 _ROW_CENTRES, _SHIFTS, _EXPONENTS = (np.uint64(6 * TILE_PX + i * TILE) for i in range(3))
 CHECK_EVERY_MASK = np.uint64(31)  # the tile is checked for finished pixels every 32 Gaussians
+
+
+@device
+def scratch(size):
+    """Return `size` uninitialised floats that start on a cache line; vectors across two lines would cost double."""
+    whole = np.empty(size + TILE, np.float32)
+    start = (np.uint64(64) - np.uint64(whole.ctypes.data) % np.uint64(64)) % np.uint64(64) // np.uint64(4)
+    return whole[start : start + np.uint64(size)]
 
 
 @device
@@ -174,7 +182,7 @@ def rasterise_forward(
         depth: `[height * width]`, written.
         used: `[tile]` uint32, written: how many entries were looked at before all pixels were finished.
     """
-    local = np.empty(6 * TILE_PX + 3 * TILE, np.float32)
+    local = scratch(6 * TILE_PX + 3 * TILE)
     across = (width + U16 - U1) // U16
     zero = splat(np.float32(0.0))
     for index in range(chunk, np.uint64(len(order)), chunks):

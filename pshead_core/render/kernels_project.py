@@ -31,17 +31,16 @@ from pshead_core.render.layout import (
 from pshead_core.render.projection import FAR
 from pshead_core.render.simd import (
     absolute,
-    exp2,
     fma,
     larger,
     load,
-    log2,
     root,
     select,
     smaller,
     splat,
     store,
 )
+from pshead_core.render.simd_math import exp2, log2
 
 # the camera as 17 floats: rotation (row-major), translation, then
 FOCAL, LIMIT_X, LIMIT_Y, CENTRE_X, CENTRE_Y = (np.uint64(i) for i in range(12, 17))

@@ -20,8 +20,8 @@ from numba.extending import intrinsic, models, overload, register_model
 LANES = 16
 
 _I32, _F32 = ir.IntType(32), ir.FloatType()
-_VEC = ir.VectorType(_F32, LANES)
-_INT = ir.VectorType(_I32, LANES)
+VECTOR = ir.VectorType(_F32, LANES)
+INTEGERS = ir.VectorType(_I32, LANES)
 _BITS = ir.VectorType(ir.IntType(1), LANES)
 
 
@@ -41,7 +41,7 @@ vector_type, mask_type = _Vector(), _Mask()
 @register_model(_Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Any) -> None:
-        super().__init__(dmm, fe_type, _VEC)
+        super().__init__(dmm, fe_type, VECTOR)
 
 
 @register_model(_Mask)
@@ -50,13 +50,14 @@ class _MaskModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, _BITS)
 
 
-def _constant(value: float) -> ir.Constant:
+def constant_vector(value: float) -> ir.Constant:
     """Return 16 copies of a float32 constant."""
-    return ir.Constant(_VEC, [float(np.float32(value))] * LANES)
+    return ir.Constant(VECTOR, [float(np.float32(value))] * LANES)
 
 
-def _integers(value: int) -> ir.Constant:
-    return ir.Constant(_INT, [value] * LANES)
+def constant_integers(value: int) -> ir.Constant:
+    """Return 16 copies of a 32-bit integer constant."""
+    return ir.Constant(INTEGERS, [value] * LANES)
 
 
 def _call(builder: Any, name: str, result: ir.Type, *arguments: Any) -> Any:
@@ -65,16 +66,18 @@ def _call(builder: Any, name: str, result: ir.Type, *arguments: Any) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
-def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    return _call(builder, "llvm.fma.v16f32", _VEC, a, b, c)
+def build_fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """Emit a·b + c with one rounding."""
+    return _call(builder, "llvm.fma.v16f32", VECTOR, a, b, c)
 
 
-def _broadcast(builder: Any, scalar: Any) -> Any:
-    one = builder.insert_element(ir.Constant(_VEC, ir.Undefined), scalar, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(one, ir.Constant(_VEC, ir.Undefined), _integers(0))
+def build_broadcast(builder: Any, scalar: Any) -> Any:
+    """Emit 16 copies of a scalar."""
+    one = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), scalar, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(one, ir.Constant(VECTOR, ir.Undefined), constant_integers(0))
 
 
-def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+def element_address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     """Return the address of element `index` of a contiguous array, seen as flat."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [index])
@@ -85,8 +88,8 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
     """Load 16 floats from a contiguous float32 array, seen as flat, at `index`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _address(context, builder, signature.args[0], *arguments)
-        value = builder.load(builder.bitcast(address, _VEC.as_pointer()))
+        address = element_address(context, builder, signature.args[0], *arguments)
+        value = builder.load(builder.bitcast(address, VECTOR.as_pointer()))
         value.align = 4
         return value
 
@@ -98,8 +101,8 @@ def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
     """Store 16 floats to a contiguous float32 array, seen as flat, at `index`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _address(context, builder, signature.args[0], *arguments[:2])
-        stored = builder.store(arguments[2], builder.bitcast(address, _VEC.as_pointer()))
+        address = element_address(context, builder, signature.args[0], *arguments[:2])
+        stored = builder.store(arguments[2], builder.bitcast(address, VECTOR.as_pointer()))
         stored.align = 4
         return context.get_dummy_value()
 
@@ -111,7 +114,9 @@ def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
     """Fetch the cache line of element `index` of a contiguous array, seen as flat."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = builder.bitcast(_address(context, builder, signature.args[0], *arguments), ir.IntType(8).as_pointer())
+        address = builder.bitcast(
+            element_address(context, builder, signature.args[0], *arguments), ir.IntType(8).as_pointer()
+        )
         read, keep, data = (ir.Constant(_I32, v) for v in (0, 3, 1))
         kind = ir.FunctionType(ir.VoidType(), [address.type, _I32, _I32, _I32])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -126,7 +131,7 @@ def splat(typing_context: Any, scalar: Any) -> Any:
     """Return 16 copies of a float32 scalar."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _broadcast(builder, arguments[0])
+        return build_broadcast(builder, arguments[0])
 
     return vector_type(types.float32), generate
 
@@ -136,7 +141,7 @@ def lanes(typing_context: Any) -> Any:
     """Return the vector 0, 1, ..., 15."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return ir.Constant(_VEC, [float(i) for i in range(LANES)])
+        return ir.Constant(VECTOR, [float(i) for i in range(LANES)])
 
     return vector_type(), generate
 
@@ -146,7 +151,7 @@ def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     """Return a·b + c with one rounding."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _fma(builder, *arguments)
+        return build_fma(builder, *arguments)
 
     return vector_type(vector_type, vector_type, vector_type), generate
 
@@ -157,7 +162,7 @@ def fnma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         a_value, b_value, c_value = arguments
-        return _fma(builder, builder.fneg(a_value), b_value, c_value)
+        return build_fma(builder, builder.fneg(a_value), b_value, c_value)
 
     return vector_type(vector_type, vector_type, vector_type), generate
 
@@ -178,7 +183,7 @@ def _unary(name: str) -> Any:
     @intrinsic
     def apply(typing_context: Any, a: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return _call(builder, f"llvm.{name}.v16f32", _VEC, arguments[0])
+            return _call(builder, f"llvm.{name}.v16f32", VECTOR, arguments[0])
 
         return vector_type(vector_type), generate
 
@@ -225,82 +230,6 @@ def any_lane(typing_context: Any, mask: Any) -> Any:
     return types.boolean(mask_type), generate
 
 
-# exp2(x) = 2^n · 2^f with n = round(x), |f| <= 1/2: own minimax fit of degree 5 with 2^0 = 1 exactly, relative error
-# 9e-8, 2e-7 after rounding in float32
-_EXP2 = (1.0, 0.6931469775343173, 0.24022242038920788, 0.05550733834699802, 0.009671514868722352, 0.0013264700608981248)
-_ROUNDER = 12582912.0  # 1.5 · 2^23: adding it to |x| < 2^22 leaves round(x) in the low bits
-
-
-@intrinsic
-def exp2(typing_context: Any, a: Any) -> Any:
-    """Return 2^a for a in [-126, 127]."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (x,) = arguments
-        shifted = builder.fadd(x, _constant(_ROUNDER))
-        fraction = builder.fsub(x, builder.fsub(shifted, _constant(_ROUNDER)))
-        value = _constant(_EXP2[-1])
-        for coefficient in reversed(_EXP2[:-1]):
-            value = _fma(builder, value, fraction, _constant(coefficient))
-        exponent = builder.shl(builder.bitcast(shifted, _INT), _integers(23))
-        return builder.bitcast(builder.add(builder.bitcast(value, _INT), exponent), _VEC)
-
-    return vector_type(vector_type), generate
-
-
-def exp2_table() -> np.ndarray:
-    """Return the constants of `exp2_by`, 16 floats."""
-    table = np.zeros(LANES, np.float32)
-    table[:8] = [_ROUNDER, -_ROUNDER, *reversed(_EXP2[1:]), _EXP2[0]]
-    return table
-
-
-@intrinsic
-def exp2_by(typing_context: Any, a: Any, array: Any, index: Any) -> Any:
-    """Return 2^a as `exp2` does, with the constants read from `array` at `index`.
-
-    For loops that have no registers left: an operand in memory costs less than a constant's address and its load.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, array_value, index_value = arguments
-        address = _address(context, builder, signature.args[1], array_value, index_value)
-
-        def constant(number: int) -> Any:
-            return _broadcast(builder, builder.load(builder.gep(address, [ir.Constant(ir.IntType(64), number)])))
-
-        shifted = builder.fadd(x, constant(0))
-        fraction = builder.fsub(x, builder.fadd(shifted, constant(1)))
-        value = constant(2)
-        for number in range(3, 8):
-            value = _fma(builder, value, fraction, constant(number))
-        exponent = builder.shl(builder.bitcast(shifted, _INT), _integers(23))
-        return builder.bitcast(builder.add(builder.bitcast(value, _INT), exponent), _VEC)
-
-    return vector_type(vector_type, array, types.uint64), generate
-
-
-@intrinsic
-def log2(typing_context: Any, a: Any) -> Any:
-    """Return the logarithm of normal positive numbers: 2 artanh((m - 1) / (m + 1)) / ln 2 for the mantissa m."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        bits = builder.bitcast(arguments[0], _INT)
-        # subtracting the bits of sqrt(1/2) makes the exponent that of a mantissa in [sqrt(1/2), sqrt(2))
-        exponent = builder.ashr(builder.sub(bits, _integers(0x3F3504F3)), _integers(23))
-        mantissa = builder.bitcast(builder.sub(bits, builder.shl(exponent, _integers(23))), _VEC)
-        one = _constant(1.0)
-        s = builder.fdiv(builder.fsub(mantissa, one), builder.fadd(mantissa, one))
-        square = builder.fmul(s, s)
-        value = _constant(1 / 9)
-        for order in (7, 5, 3, 1):
-            value = _fma(builder, value, square, _constant(1 / order))
-        scaled = builder.fmul(builder.fmul(s, _constant(2 / np.log(2))), value)
-        return builder.fadd(scaled, builder.sitofp(exponent, _VEC))
-
-    return vector_type(vector_type), generate
-
-
 @intrinsic
 def sums(typing_context: Any, vectors: Any) -> Any:
     """Return the vector whose lane i is the sum over the lanes of `vectors[i]`; at most 16 vectors, missing ones are 0.
@@ -311,15 +240,15 @@ def sums(typing_context: Any, vectors: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         parts = cgutils.unpack_tuple(builder, arguments[0])
-        parts += [_constant(0.0)] * (LANES - len(parts))
+        parts += [constant_vector(0.0)] * (LANES - len(parts))
         distance = LANES // 2
         while distance:
             low = [i if not i & distance else LANES + i - distance for i in range(LANES)]
             high = [i + distance if not i & distance else LANES + i for i in range(LANES)]
             parts = [
                 builder.fadd(
-                    builder.shuffle_vector(a, b, ir.Constant(_INT, low)),
-                    builder.shuffle_vector(a, b, ir.Constant(_INT, high)),
+                    builder.shuffle_vector(a, b, ir.Constant(INTEGERS, low)),
+                    builder.shuffle_vector(a, b, ir.Constant(INTEGERS, high)),
                 )
                 for a, b in zip(parts[:distance], parts[distance:], strict=True)
             ]
@@ -386,7 +315,7 @@ def load_rgb(typing_context: Any, array: Any, index: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wide = ir.VectorType(_F32, 3 * LANES)
-        address = _address(context, builder, signature.args[0], *arguments)
+        address = element_address(context, builder, signature.args[0], *arguments)
         value = builder.load(builder.bitcast(address, wide.as_pointer()))
         value.align = 4
         nothing = ir.Constant(wide, ir.Undefined)
@@ -403,10 +332,10 @@ def store_rgb(typing_context: Any, array: Any, index: Any, red: Any, green: Any,
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         both = ir.Constant(ir.VectorType(_I32, 2 * LANES), list(range(2 * LANES)))
         red_green = builder.shuffle_vector(arguments[2], arguments[3], both)
-        blue_wide = builder.shuffle_vector(arguments[4], ir.Constant(_VEC, ir.Undefined), both)
+        blue_wide = builder.shuffle_vector(arguments[4], ir.Constant(VECTOR, ir.Undefined), both)
         order = [(i % 3) * LANES + i // 3 for i in range(3 * LANES)]
         mixed = builder.shuffle_vector(red_green, blue_wide, ir.Constant(ir.VectorType(_I32, 3 * LANES), order))
-        address = _address(context, builder, signature.args[0], *arguments[:2])
+        address = element_address(context, builder, signature.args[0], *arguments[:2])
         stored = builder.store(mixed, builder.bitcast(address, mixed.type.as_pointer()))
         stored.align = 4
         return context.get_dummy_value()

@@ -46,9 +46,7 @@ def ring_cameras(facts: dict[str, Any]) -> Cameras:
     """Return the cameras that `heads.json` describes."""
     azimuth = torch.tensor(facts["azimuth_deg"], dtype=torch.float64)
     elevation = torch.full_like(azimuth, facts["elevation_deg"])
-    return orbit(
-        azimuth, elevation, distance=facts["distance"], fovy_deg=facts["fovy_deg"], side_px=facts["side_px"]
-    )
+    return orbit(azimuth, elevation, distance=facts["distance"], fovy_deg=facts["fovy_deg"], side_px=facts["side_px"])
 
 
 def load_ground_truth(folder: Path = DATA) -> tuple[TruthHead, ...]:

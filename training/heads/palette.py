@@ -23,7 +23,8 @@ def _table(*rows: tuple[str, int, int, int]) -> tuple[Named, ...]:
 
 
 SKIN = _table(
-    ("pale", 242, 208, 190), ("light", 230, 188, 162), ("tan", 205, 158, 124), ("brown", 162, 112, 80), ("dark", 104, 70, 52),
+    ("pale", 242, 208, 190), ("light", 230, 188, 162), ("tan", 205, 158, 124), ("brown", 162, 112, 80),
+    ("dark", 104, 70, 52),
 )  # fmt: skip
 HAIR = _table(
     ("black", 32, 27, 26), ("dark brown", 64, 43, 32), ("brown", 100, 68, 46), ("blond", 196, 158, 102),
@@ -36,7 +37,9 @@ CLOTH = _table(
     ("yellow", 228, 194, 84), ("orange", 222, 124, 52), ("brown", 116, 82, 58), ("beige", 206, 186, 154),
     ("turquoise", 58, 158, 158),
 )  # fmt: skip
-IRIS = _table(("brown", 84, 52, 32), ("dark", 48, 32, 24), ("blue", 92, 126, 158), ("green", 96, 116, 78), ("grey", 118, 128, 132))
+IRIS = _table(
+    ("brown", 84, 52, 32), ("dark", 48, 32, 24), ("blue", 92, 126, 158), ("green", 96, 116, 78), ("grey", 118, 128, 132)
+)
 
 
 def vary(colour: Named, rng: np.random.Generator, spread: float = 0.03) -> Colour:

@@ -35,7 +35,9 @@ def eyeball(centre: Floats, radius: float, gaze: Floats, iris: Floats, white: Fl
     """
     angles = np.array([0.0, PUPIL - 0.01, PUPIL + 0.03, 0.32, IRIS, LIMBUS, 0.58, 0.75, 1.0, 1.3, 1.7])
     black, dark = np.full(3, 0.03), iris * 0.45
-    paint = np.array([black, black, iris * 1.0, iris * 1.15, iris * 0.85, dark, white, white, white, white * 0.95, white * 0.9])
+    paint = np.array(
+        [black, black, iris * 1.0, iris * 1.15, iris * 0.85, dark, white, white, white, white * 0.95, white * 0.9]
+    )
     side = np.cross([0.0, 1.0, 0.0], gaze)
     side /= np.linalg.norm(side)
     up = np.cross(gaze, side)
@@ -80,7 +82,9 @@ def tube(path: Floats, radius: float, colour: Floats, closed: bool = False, side
     )
 
 
-def glasses(landmarks: Floats, frame: Floats, lens: Floats | None, squareness: float, size: float, thick: float) -> list[Part]:
+def glasses(
+    landmarks: Floats, frame: Floats, lens: Floats | None, squareness: float, size: float, thick: float
+) -> list[Part]:
     """Return glasses before the eyes.
 
     Args:
@@ -104,7 +108,9 @@ def glasses(landmarks: Floats, frame: Floats, lens: Floats | None, squareness: f
     middle_y = float(eyes[:, 1].mean()) - 0.04 * pupils
     for side, eye, temple in ((-1, eyes[0], landmarks[127]), (1, eyes[1], landmarks[356])):
         x0 = eye[0] + side * 0.045 * pupils
-        path = np.stack([x0 + loop_x, middle_y + loop_y, front - 0.10 * np.abs(x0 + loop_x - eyes[:, 0].mean()) ** 2 / pupils], -1)
+        path = np.stack(
+            [x0 + loop_x, middle_y + loop_y, front - 0.10 * np.abs(x0 + loop_x - eyes[:, 0].mean()) ** 2 / pupils], -1
+        )
         parts.append(tube(path, radius, frame, closed=True))
         if lens is not None:
             fan = np.concatenate([path, path.mean(0, keepdims=True)])
@@ -114,11 +120,18 @@ def glasses(landmarks: Floats, frame: Floats, lens: Floats | None, squareness: f
             shades = shades * (1 + 0.35 * (fan[:, 1:2] - middle_y) / half[1])
             normals = np.tile(np.array([0, 0, 1], np.float32), (29, 1))
             parts.append(
-                Part(vertices=fan.astype(np.float32), triangles=triangles, colours=shades.astype(np.float32), normals=normals)
+                Part(
+                    vertices=fan.astype(np.float32),
+                    triangles=triangles,
+                    colours=shades.astype(np.float32),
+                    normals=normals,
+                )
             )
         hinge = np.array([x0 + side * half[0], middle_y + 0.45 * half[1], path[:, 2].min()])
         ear = np.array([temple[0] + side * 0.12 * pupils, hinge[1] + 0.02 * pupils, temple[2] - 0.75 * pupils])
-        corner = np.array([max(abs(hinge[0]), abs(temple[0]) + 0.05 * pupils) * side, hinge[1], hinge[2] - 0.15 * pupils])
+        corner = np.array(
+            [max(abs(hinge[0]), abs(temple[0]) + 0.05 * pupils) * side, hinge[1], hinge[2] - 0.15 * pupils]
+        )
         bend = np.linspace(0, 1, 8)[:, None]
         parts.append(tube(np.concatenate([hinge[None], corner + bend * (ear - corner)]), radius, frame))
     bridge = np.linspace(eyes[0, 0] + 0.88 * half[0], eyes[1, 0] - 0.88 * half[0], 7)
@@ -219,7 +232,9 @@ def _brim(rim: Floats, centre: Floats, colour: Floats) -> Part:
     rows = np.linspace(0, 1, 4)[:, None, None]
     size = 0.26 * float(np.ptp(rim[:, 0]))
     lift = 0.10 * size * np.abs(out[:, :1]) * np.array([[0, 1, 0]])
-    vertices = (rim[None] + rows * (size * out[None]) + np.square(rows) * (3 * lift)[None]).reshape(-1, 3).astype(np.float32)
+    vertices = (
+        (rim[None] + rows * (size * out[None]) + np.square(rows) * (3 * lift)[None]).reshape(-1, 3).astype(np.float32)
+    )
     shade = np.where(rows < 0.3, 0.55, 1.0)
     return Part(
         vertices=vertices,

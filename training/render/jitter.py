@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
+from training.heads.frame import place
 from training.heads.head import Head
 from training.render.lights import DEFAULT_LIGHTS, Lights, sample_lights
 
@@ -16,6 +18,8 @@ Floats = NDArray[np.float32]
 class Jitter:
     """What is changed. The default changes nothing."""
 
+    turn_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """The head on the neck: to the subject's left, down, tilted to the subject's right. The face is framed again."""
     scale: float = 1.0
     """Size, about the world's origin."""
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -34,6 +38,7 @@ def sample_jitter(rng: np.random.Generator) -> Jitter:
     exposure = rng.normal(1.0, 0.05)
     balance = 1 + rng.normal(0, 0.02, 3)
     return Jitter(
+        turn_deg=(float(rng.normal(0, 6)), float(rng.normal(0, 4)), float(rng.normal(0, 3))),
         scale=float(np.exp(rng.normal(0, 0.05))),
         shift=(float(rng.normal(0, 0.015)), float(rng.normal(0, 0.02)), float(rng.normal(0, 0.02))),
         gain=tuple(float(value) for value in exposure * balance),
@@ -43,8 +48,38 @@ def sample_jitter(rng: np.random.Generator) -> Jitter:
     )
 
 
+def turn_head(head: Head, turn_deg: tuple[float, float, float]) -> Head:
+    """Return the head turned on its neck and framed again, as a photo of a turned head is framed.
+
+    Args:
+        head: looking ahead.
+        turn_deg: rotations about +y, +x and +z, each growing smoothly from the collar to the chin.
+    """
+    top, chin = head.landmarks[10], head.landmarks[152]
+    face = float(top[1] - chin[1])
+    pivot = np.array([0.0, chin[1] - 0.15 * face, 0.0], np.float32)
+    turn = Rotation.from_euler("yxz", turn_deg, degrees=True).as_rotvec()
+
+    def spins(points: Floats) -> Rotation:
+        share = np.clip((points[:, 1] - (chin[1] - 0.45 * face)) / (0.40 * face), 0, 1)
+        return Rotation.from_rotvec((share * share * (3 - 2 * share))[:, None] * turn)
+
+    spin = spins(head.vertices)
+    vertices = np.asarray(spin.apply(head.vertices - pivot) + pivot, np.float32)
+    landmarks = np.asarray(spins(head.landmarks).apply(head.landmarks - pivot) + pivot, np.float32)
+    placement = place(landmarks, vertices)
+    return evolve(
+        head,
+        vertices=placement.apply(vertices),
+        landmarks=placement.apply(landmarks),
+        normals=np.asarray(spin.apply(head.normals), np.float32),
+    )
+
+
 def apply_jitter(head: Head, jitter: Jitter) -> Head:
     """Return the head moved and recoloured (draw it with `jitter.lights`); its landmarks move with it."""
+    if any(jitter.turn_deg):
+        head = turn_head(head, jitter.turn_deg)
     shift = np.array(jitter.shift, np.float32)
     scale = np.float32(jitter.scale)
     grey = head.colours @ np.array([0.299, 0.587, 0.114], np.float32)

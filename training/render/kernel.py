@@ -19,7 +19,11 @@ NEAR = 0.05
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def project_vertices(
-    vertices: NDArray[np.float32], T_camera_world: NDArray[np.float32], focal: float, half_width: float, half_height: float
+    vertices: NDArray[np.float32],
+    T_camera_world: NDArray[np.float32],
+    focal: float,
+    half_width: float,
+    half_height: float,
 ) -> NDArray[np.float32]:
     """Return `[vertex, 3]`: x and y in samples and 1/z; 1/z is 0 for vertices before the near plane.
 
@@ -94,9 +98,7 @@ def nearest_triangles(
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def weights_at(
-    points: NDArray[np.float32], i: int, j: int, k: int, x: float, y: float
-) -> tuple[float, float, float]:
+def weights_at(points: NDArray[np.float32], i: int, j: int, k: int, x: float, y: float) -> tuple[float, float, float]:
     """Return the perspective-correct barycentric weights of a triangle's three corners at a sample's position."""
     ix, iy, jx, jy, kx, ky = points[i, 0], points[i, 1], points[j, 0], points[j, 1], points[k, 0], points[k, 1]
     wi = ((kx - jx) * (y - jy) - (ky - jy) * (x - jx)) * points[i, 2]

@@ -57,7 +57,7 @@ def sample_lights(rng: np.random.Generator) -> Lights:
     fill = _direction(azimuth + math.pi + rng.uniform(-1.2, 1.2), rng.uniform(-0.3, 0.6))
     rim = _direction(rng.uniform(2.2, 4.0), rng.uniform(0.0, 0.9))
     key_strength = rng.uniform(0.3, 0.75)
-    ambient = np.clip(rng.normal(0.92 - key_strength, 0.06), 0.22, 0.7)
+    ambient = np.clip(rng.normal(0.97 - key_strength, 0.05), 0.25, 0.7)
     strengths = np.array([key_strength, rng.uniform(0.05, 0.25), rng.uniform(0.05, 0.25)])[:, None]
     tints = 1 + np.array([1.0, 0.2, -1.0]) * rng.normal(0, 0.04, (3, 1))
     tint = 1 + np.array([1.0, 0.2, -1.0]) * rng.normal(0, 0.02)

@@ -21,7 +21,7 @@ class Pictures:
     rgba: Floats
     """`[view, height, width, 4]` in 0..1, straight (not premultiplied) display-referred colour; 0 where alpha is 0."""
     depth: Floats
-    """`[view, height, width]`, along the camera's +z, world units, mean over the covered samples; 0 where alpha is 0."""
+    """`[view, height, width]`, along the camera's +z, world units, mean of the covered samples; 0 where alpha is 0."""
 
     def on(self, background: Floats) -> Floats:
         """Return `[view, height, width, 3]` over a background that broadcasts against it, such as a colour `[3]`."""
@@ -45,7 +45,11 @@ def render_mesh(vertices: Floats, triangles: NDArray[np.int32], colours: Floats,
     rows, columns = height * SAMPLES_PER_SIDE, width * SAMPLES_PER_SIDE
     for view, pose in enumerate(poses):
         points = project_vertices(
-            vertices, pose, np.float32(cameras.focal_px * SAMPLES_PER_SIDE), np.float32(columns / 2), np.float32(rows / 2)
+            vertices,
+            pose,
+            np.float32(cameras.focal_px * SAMPLES_PER_SIDE),
+            np.float32(columns / 2),
+            np.float32(rows / 2),
         )
         nearest, inverse_z = nearest_triangles(points, triangles, rows, columns)
         resolve(points, triangles, colours, nearest, inverse_z, rgba[view], depth[view])

@@ -35,7 +35,9 @@ def lower_arms(assets: MakeHumanAssets, vertices: Floats, angle_deg: float = ARM
         weight = _smooth(along, -0.12, 0.30) * _smooth(across, -0.42 * length, -0.22 * length) * (side * out[:, 0] > 0)
         angle = np.deg2rad(angle_deg) * weight * -side
         cosine, sine = np.cos(angle), np.sin(angle)
-        turned = np.stack([cosine * offset[:, 0] - sine * offset[:, 1], sine * offset[:, 0] + cosine * offset[:, 1]], -1)
+        turned = np.stack(
+            [cosine * offset[:, 0] - sine * offset[:, 1], sine * offset[:, 0] + cosine * offset[:, 1]], -1
+        )
         out[:, :2] = np.where((weight > 0)[:, None], turned + joint[:2], out[:, :2])
     return out
 

@@ -29,6 +29,14 @@ BUST_FACES = 3.6
 _masks: WeakKeyDictionary[MakeHumanAssets, Masks] = WeakKeyDictionary()
 
 
+TEETH = (
+    ("helper-upper-teeth", (0.88, 0.85, 0.78)),
+    ("helper-lower-teeth", (0.80, 0.77, 0.70)),
+    ("helper-tongue", (0.62, 0.30, 0.30)),
+)
+"""Groups of the base mesh that an open mouth shows, and their colours."""
+
+
 def make_makehuman_head(seed: int, assets: MakeHumanAssets) -> Head:
     """Return the head of a seed.
 
@@ -93,11 +101,13 @@ def _skin(assets: MakeHumanAssets, body: Floats, colours: Floats, hidden: NDArra
 
 def _teeth(assets: MakeHumanAssets, body: Floats) -> list[Part]:
     parts = []
-    for name, rgb in (("helper-upper-teeth", (0.88, 0.85, 0.78)), ("helper-lower-teeth", (0.80, 0.77, 0.70)), ("helper-tongue", (0.62, 0.30, 0.30))):  # fmt: skip
+    for name, rgb in TEETH:
         used, triangles = compact(triangulate(assets.base.quads[assets.base.groups[name]]), len(body))
         vertices = body[used]
         paint = np.tile(np.array(rgb, np.float32), (len(used), 1))
-        parts.append(Part(vertices=vertices, triangles=triangles, colours=paint, normals=vertex_normals(vertices, triangles)))
+        parts.append(
+            Part(vertices=vertices, triangles=triangles, colours=paint, normals=vertex_normals(vertices, triangles))
+        )
     return parts
 
 

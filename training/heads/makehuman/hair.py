@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from training.heads.makehuman.assets import Garment
-from training.heads.mesh import Part, components, compact, triangulate, vertex_normals
+from training.heads.mesh import Part, compact, components, triangulate, vertex_normals
 from training.heads.noise import noise
 
 Floats = NDArray[np.float32]
@@ -88,7 +88,9 @@ def strand_colours(vertices: Floats, uv: Floats, lock: NDArray[np.int32], centre
     locks = rng.normal(0, 0.35, int(lock.max()) + 1)[lock]
     bright = 1 + look.roughness * (1.6 * streaks + 0.8 * fine + locks)
     reach = np.linalg.norm(vertices - centre, axis=1)
-    inner = np.clip((reach - np.quantile(reach, 0.05)) / max(float(np.ptp(np.quantile(reach, [0.05, 0.6]))), 1e-3), 0, 1)
+    inner = np.clip(
+        (reach - np.quantile(reach, 0.05)) / max(float(np.ptp(np.quantile(reach, [0.05, 0.6]))), 1e-3), 0, 1
+    )
     bright = bright * (0.72 + 0.28 * inner)
     grey = np.clip(look.grey + 0.5 * streaks * (look.grey > 0.05), 0, 1)[:, None]
     colour = (1 - grey) * np.array(look.colour) + grey * np.array([0.62, 0.61, 0.60])

@@ -76,7 +76,16 @@ def hair_colour(person: Person, rng: np.random.Generator) -> palette.Named:
     dark = person.ethnicity[0] + person.ethnicity[1]
     light = 1.6 * person.ethnicity[2]
     old = float(np.clip((person.years - 45) / 30, 0, 1)) * 3
-    weights = (0.35 + 0.9 * dark, 1.1, 0.5 + light, 0.12 + 0.9 * light, 0.06 + 0.4 * light, 0.06 + 0.4 * light, old, 0.6 * old)
+    weights = (
+        0.35 + 0.9 * dark,
+        1.1,
+        0.5 + light,
+        0.12 + 0.9 * light,
+        0.06 + 0.4 * light,
+        0.06 + 0.4 * light,
+        old,
+        0.6 * old,
+    )
     return palette.choose(palette.HAIR, rng, weights)
 
 
@@ -100,7 +109,12 @@ def sample_look(person: Person, brows: tuple[str, ...], rng: np.random.Generator
     striped = cloth[0] not in ("male_elegantsuit01", "male_casualsuit05") and rng.random() < 0.15
     hat_colour, second = palette.choose(palette.CLOTH, rng), palette.choose(palette.CLOTH, rng)
     kind = pick({"": 7, "glasses": 2.6, "sunglasses": 0.4}, rng) or None
-    frames = (np.array([0.06, 0.06, 0.06]), np.array([0.30, 0.18, 0.10]), np.array([0.62, 0.58, 0.5]), np.array([0.5, 0.1, 0.1]))
+    frames = (
+        np.array([0.06, 0.06, 0.06]),
+        np.array([0.30, 0.18, 0.10]),
+        np.array([0.62, 0.58, 0.5]),
+        np.array([0.5, 0.1, 0.1]),
+    )
     gaze = np.array([rng.normal(0, 0.06), rng.normal(0, 0.03), 1.0])
     hat_word = None if hat is None else ("fedora" if hat.startswith("fedora") else hat)
     attributes = HeadAttributes(
@@ -118,18 +132,12 @@ def sample_look(person: Person, brows: tuple[str, ...], rng: np.random.Generator
         expression="mouth open" if person.mouth_open > 0.55 else ("smiling" if person.smile > 0.45 else None),
     )
     seed = int(rng.integers(2**20))
-    hair_look = HairLook(
-        colour=tuple(hair_rgb.tolist()),
-        grey=float(rng.uniform(0.1, 0.4)) if person.years > 50 and rng.random() < 0.4 else 0.0,
-        roughness=float(rng.uniform(0.08, 0.34)),
-        volume=float(np.clip(rng.normal(1.03, 0.05), 0.97, 1.2)),
-        trim=float(rng.uniform(0, 1)) if rng.random() < 0.5 else 0.0,
-        seed=seed,
-    )
+    hair_look = _hair_look(person, hair_rgb, seed, rng)
+    lipstick = float(rng.beta(1, 1.6)) if not male and adult else 0.0
     skin = SkinLook(
         tone=tuple(tone.tolist()),
         flush=float(rng.beta(2, 2.5)),
-        lipstick=float(rng.beta(1, 1.6)) if not male and adult else 0.0,
+        lipstick=lipstick,
         mottling=float(rng.uniform(0.015, 0.06)),
         age_shade=float(np.clip((person.years - 30) / 60, 0, 1)),
         beard=beard,
@@ -146,7 +154,7 @@ def sample_look(person: Person, brows: tuple[str, ...], rng: np.random.Generator
         skin=skin,
         clothes=cloth[0],
         paint=(palette.vary(outer, rng), palette.vary(inner, rng), palette.vary(tie, rng)),
-        stripes=float(rng.uniform(0.25, 0.7)) if striped else 0.0,
+        stripes=float(rng.uniform(0.7, 1.3)) if striped else 0.0,
         hat=hat,
         hat_colours=(palette.vary(hat_colour, rng), palette.vary(second if rng.random() < 0.5 else hat_colour, rng)),
         trim_fringe=bool(rng.random() < 0.85),
@@ -156,6 +164,17 @@ def sample_look(person: Person, brows: tuple[str, ...], rng: np.random.Generator
         iris=palette.vary(palette.choose(palette.IRIS, rng, (5, 2, 2 * person.ethnicity[2] + 0.1, 0.6, 0.6)), rng),
         gaze=np.asarray(gaze / np.linalg.norm(gaze), np.float32),
         brows=brows[int(rng.integers(len(brows)))],
+    )
+
+
+def _hair_look(person: Person, rgb: Floats, seed: int, rng: np.random.Generator) -> HairLook:
+    return HairLook(
+        colour=tuple(rgb.tolist()),
+        grey=float(rng.uniform(0.1, 0.4)) if person.years > 50 and rng.random() < 0.4 else 0.0,
+        roughness=float(rng.uniform(0.08, 0.34)),
+        volume=float(np.clip(rng.normal(1.03, 0.05), 0.97, 1.2)),
+        trim=float(rng.uniform(0, 1)) if rng.random() < 0.5 else 0.0,
+        seed=seed,
     )
 
 
@@ -186,5 +205,7 @@ def _beard(possible: bool, rng: np.random.Generator) -> tuple[str | None, float]
 def _cloth(male: bool, rng: np.random.Generator) -> tuple[tuple[str, str], palette.Named, palette.Named, palette.Named]:
     name = pick(MALE_CLOTHES if male else FEMALE_CLOTHES, rng)
     outer = palette.choose(palette.CLOTH, rng)
-    inner = palette.choose(palette.CLOTH, rng, tuple(4.0 if c.name in ("white", "light blue", "black") else 0.5 for c in palette.CLOTH))
+    inner = palette.choose(
+        palette.CLOTH, rng, tuple(4.0 if c.name in ("white", "light blue", "black") else 0.5 for c in palette.CLOTH)
+    )
     return (name, WORDS[name]), outer, inner, palette.choose(palette.CLOTH, rng)

@@ -127,7 +127,12 @@ def _beards(vertices: Floats, marks: Floats, lips: Floats) -> tuple[Floats, Floa
     low = soft(vertices[:, 1] - mouth[1], 0.1) * neck * soft(np.abs(vertices[:, 0]) - 0.24, 0.14)
     goatee = low * (vertices[:, 2] > marks[61, 2] - 0.35)
     keep = 1 - lips
-    return tuple(np.asarray(mask * keep, np.float32) for mask in (np.maximum(beard, moustache), moustache, np.maximum(goatee, moustache)))  # type: ignore[return-value]  # fmt: skip
+    full, chin_only = np.maximum(beard, moustache), np.maximum(goatee, moustache)
+    return (
+        np.asarray(full * keep, np.float32),
+        np.asarray(moustache * keep, np.float32),
+        np.asarray(chin_only * keep, np.float32),
+    )
 
 
 def _scalp(vertices: Floats, marks: Floats) -> tuple[Floats, Floats]:
@@ -136,9 +141,13 @@ def _scalp(vertices: Floats, marks: Floats) -> tuple[Floats, Floats]:
     top = float(marks[10, 1])
     z_front = float(marks[10, 2])
     # Profile of the hairline's height over depth (front to nape).
-    depth = np.array([-1.2, ear_z - 0.55, ear_z - 0.18, ear_z + 0.02, ear_z + 0.3, ear_z + 0.45, z_front - 0.25, z_front + 0.3])
+    depth = np.array(
+        [-1.2, ear_z - 0.55, ear_z - 0.18, ear_z + 0.02, ear_z + 0.3, ear_z + 0.45, z_front - 0.25, z_front + 0.3]
+    )
     level = float(marks[234, 1])
-    height = np.array([level - 0.75, level - 0.72, level - 0.15, level + 0.25, level + 0.05, level + 0.45, top + 0.02, top + 0.06])
+    height = np.array(
+        [level - 0.75, level - 0.72, level - 0.15, level + 0.25, level + 0.05, level + 0.45, top + 0.02, top + 0.06]
+    )
     line = np.interp(vertices[:, 2], depth, height)
     inside = (np.abs(vertices[:, 0]) < ear_x + 0.09) & (vertices[:, 1] > level - 1.0)
     scalp = soft(line - vertices[:, 1], 0.12) * inside

@@ -68,9 +68,7 @@ def sample_person(assets: MakeHumanAssets, rng: np.random.Generator) -> Person:
     )
 
 
-def macro_weights(
-    sex: float, years: float, shares: np.ndarray, muscle: float, weight: float
-) -> dict[str, float]:
+def macro_weights(sex: float, years: float, shares: np.ndarray, muscle: float, weight: float) -> dict[str, float]:
     """Return the weights of the macro targets; those of each family sum to 1.
 
     Args:

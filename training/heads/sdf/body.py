@@ -81,7 +81,9 @@ def torso(x: float, y: float, z: float, p: Shape) -> float:
     ax = abs(x)
     top = -1.98 - 0.12 * p.slope
     d = ellipsoid(x, y + 3.35, z + 0.12, 1.62 * p.shoulders, 1.55, 0.92 * p.chest)
-    d = join(d, cone(ax, y, z, 0.0, top + 0.02, -0.30, 1.48 * p.shoulders, top - 0.25 * p.slope, -0.22, 0.36, 0.36), 0.35)
+    d = join(
+        d, cone(ax, y, z, 0.0, top + 0.02, -0.30, 1.48 * p.shoulders, top - 0.25 * p.slope, -0.22, 0.36, 0.36), 0.35
+    )
     d = join(d, cone(ax, y, z, 0.30, -1.42, -0.30, 1.05 * p.shoulders, top + 0.02, -0.30, 0.22, 0.22), 0.35)
     arm = cone(ax, y, z, 1.62 * p.shoulders, top - 0.42, -0.20, 1.92 * p.shoulders, -5.6, -0.15, 0.43, 0.38)
     d = join(d, arm, 0.22)
@@ -136,7 +138,7 @@ def cloth(x: float, y: float, z: float, p: Shape) -> float:
     y -= RAISED
     if p.neckline == 3:
         away = math.sqrt(x * x + (z - axis_z) * (z - axis_z))
-        roll = max(max(away - NECK_RADIUS * p.neck - 0.09, -y - 2.1), 0.9 * (y + 1.18 + 0.45 * (z - axis_z)))
+        roll = max(away - NECK_RADIUS * p.neck - 0.09, -y - 2.1, 0.9 * (y + 1.18 + 0.45 * (z - axis_z)))
         return join(d, roll, 0.06)
     if p.neckline == 5:
         hood = max(abs(ellipsoid(x, y + 1.62, z + 0.36, 0.86, 0.36, 0.62)) - 0.10, z - axis_z - 0.55)

@@ -23,7 +23,14 @@ Floats = NDArray[np.float32]
 
 LOWEST = -5.2
 """Local height down to which the bust reaches: below the frame in every view."""
-GARMENT_WORDS = {"crew": "t-shirt", "v": "t-shirt", "shirt": "shirt", "turtleneck": "jumper", "jacket": "suit", "hood": "hoodie"}
+GARMENT_WORDS = {
+    "crew": "t-shirt",
+    "v": "t-shirt",
+    "shirt": "shirt",
+    "turtleneck": "jumper",
+    "jacket": "suit",
+    "hood": "hoodie",
+}
 BEARD_WORDS = (None, "beard", "moustache", "goatee", "stubble")
 SKIN_ODDS = (1.2, 1.6, 1.3, 1.2, 1.2)
 HAIR_ODDS = (2.2, 1.6, 1.8, 1.2, 0.7, 0.8, 0.9, 0.6)
@@ -68,7 +75,9 @@ def sample_draft(seed: int) -> Draft:
     outer, inner, tie = (palette.choose(palette.CLOTH, rng) for _ in range(3))
     neckline = NECKLINES[p.neckline]
     if neckline == "jacket":
-        inner = palette.choose(palette.CLOTH, rng, tuple(4.0 if c.name in ("white", "light blue") else 0.4 for c in palette.CLOTH))
+        inner = palette.choose(
+            palette.CLOTH, rng, tuple(4.0 if c.name in ("white", "light blue") else 0.4 for c in palette.CLOTH)
+        )
     striped = neckline != "jacket" and rng.random() < 0.18
     skin, hair_rgb = palette.vary(palette.SKIN[skin_index], rng, 0.04), palette.vary(hair, rng, 0.05)
     scarf = palette.choose(palette.CLOTH, rng) if p.style == 15 else None
@@ -84,7 +93,9 @@ def sample_draft(seed: int) -> Draft:
         hair=hair_rgb,
         garment=outer_rgb,
         inner=palette.vary(inner, rng),
-        collar=np.asarray(outer_rgb * rng.uniform(0.85, 1.08), np.float32) if rng.random() < 0.7 else palette.vary(inner, rng),
+        collar=np.asarray(outer_rgb * rng.uniform(0.85, 1.08), np.float32)
+        if rng.random() < 0.7
+        else palette.vary(inner, rng),
         tie=palette.vary(tie, rng),
         scarf=None if scarf is None else palette.vary(scarf, rng),
         flush=float(rng.beta(2, 2.5)),

@@ -37,7 +37,9 @@ def _collar(p: Shape, colour: Floats) -> Part:
     neck = NECK_RADIUS * p.neck
     base = -1.40 - 0.21 * front + 0.05 * np.square(np.sin(angle))
     tip = np.exp(-np.square((np.pi - np.abs(angle - np.pi) - opening) / 0.35))
-    radius = np.stack([0 * front + neck + 0.05, 0 * front + neck + 0.06, 0 * front + neck + 0.09, neck + 0.22 + 0.06 * tip])
+    radius = np.stack(
+        [0 * front + neck + 0.05, 0 * front + neck + 0.06, 0 * front + neck + 0.09, neck + 0.22 + 0.06 * tip]
+    )
     height = np.stack([base - 0.15, base + 0.17, base + 0.15, base - 0.10 - 0.16 * tip])
     axis = -0.14 + 0.114 * (height + 0.7)
     vertices = np.stack([radius * np.sin(angle), height, axis + radius * front * 1.05 + 0.02 * tip], -1)
@@ -47,7 +49,9 @@ def _collar(p: Shape, colour: Floats) -> Part:
     out = vertices * np.array([1, 0, 1], np.float32)
     normals = np.where(np.einsum("vc,vc->v", normals, out)[:, None] < 0, -normals, normals)
     shades = np.repeat([0.62, 0.80, 1.0, 1.0], len(angle))[:, None] * colour
-    return Part(vertices=vertices, triangles=triangles, colours=shades.astype(np.float32), normals=normals.astype(np.float32))
+    return Part(
+        vertices=vertices, triangles=triangles, colours=shades.astype(np.float32), normals=normals.astype(np.float32)
+    )
 
 
 def _strip(p: Shape, heights: Floats, left: Floats, right: Floats, colours: list[Floats], lift: float) -> Part:

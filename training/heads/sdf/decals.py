@@ -105,7 +105,9 @@ def brows(p: Shape, lift: float, angle: float, thick: float, hair: Floats, skin:
     for side in (-1, 1):
         x = np.broadcast_to(side * (0.10 + 0.41 * s), (5, 20)) * (p.eye_x / 0.318)
         y = brow_line(p, s, lift, angle)[None] + t * taper[None]
-        grain = noise(np.column_stack([x.reshape(-1) * 40, y.reshape(-1) * 12, x.reshape(-1) * 0]).astype(np.float32), p.seed, 1)
+        grain = noise(
+            np.column_stack([x.reshape(-1) * 40, y.reshape(-1) * 12, x.reshape(-1) * 0]).astype(np.float32), p.seed, 1
+        )
         share = (1 - 0.55 * np.abs(t) ** 2) * np.clip(s * 6 + 0.35, 0, 1)[None] * np.clip((1 - s) * 6 + 0.4, 0, 1)[None]
         share = np.clip(0.92 * share + 0.12 * grain.reshape(share.shape), 0, 1)[..., None]
         parts.append(patch(x, y, hair * share + skin * 0.9 * (1 - share), p, 0.012))

@@ -41,7 +41,9 @@ def observe(draft: Draft) -> Doubles | None:
     camera = orbit(torch.zeros(1), torch.zeros(1), distance=2.0, fovy_deg=49.1, side_px=SIDE_PX)
     whole = join(sdf_parts(draft, np.zeros((478, 3), np.float32)))
     lit = shade(whole.colours, whole.normals, DEFAULT_LIGHTS)
-    picture = render_mesh(whole.vertices * np.float32(SCALE), whole.triangles, lit, camera).on(np.full(3, 0.9, np.float32))
+    picture = render_mesh(whole.vertices * np.float32(SCALE), whole.triangles, lit, camera).on(
+        np.full(3, 0.9, np.float32)
+    )
     points = detect((picture * 255).round().astype(np.uint8))[0]
     if points is None:
         return None
@@ -73,7 +75,9 @@ def main() -> None:
     test = slice(fit.stop, None)
     error = (x[test] @ ridge(x[fit], outputs[fit]) - outputs[test]).reshape(-1, 2, 468)
     print(f"held-out mean error {np.hypot(error[:, 0], error[:, 1]).mean() * 100:.2f} mm")
-    np.savez_compressed(TABLE, coefficients=ridge(x, outputs).astype(np.float32), outline_z=np.median(y[..., 2], axis=0))
+    np.savez_compressed(
+        TABLE, coefficients=ridge(x, outputs).astype(np.float32), outline_z=np.median(y[..., 2], axis=0)
+    )
     print(f"wrote {TABLE}")
 
 

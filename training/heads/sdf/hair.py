@@ -48,7 +48,14 @@ def _cap(x: float, y: float, z: float, p: Shape, thick: float, low_side: float, 
 def _curtain(x: float, y: float, z: float, p: Shape, bottom: float, thick: float) -> float:
     """Hair that hangs at the sides and the back, open round the face."""
     bulge = 0.06 * step(-y, 0.2, 1.0) * step(y, bottom, bottom + 0.7)
-    outer = ellipsoid(x, min(y, 0.3) * 0.10 + max(y - 0.3, 0.0), z + 0.06, 0.80 * p.width + thick + bulge, 0.86 + thick, 0.98 * p.length + thick)
+    outer = ellipsoid(
+        x,
+        min(y, 0.3) * 0.10 + max(y - 0.3, 0.0),
+        z + 0.06,
+        0.80 * p.width + thick + bulge,
+        0.86 + thick,
+        0.98 * p.length + thick,
+    )
     if y < 0.2:
         a, c = 0.79 * p.width + thick + bulge, 0.96 * p.length + thick
         outer = (math.sqrt((x / a) ** 2 + ((z + 0.10) / c) ** 2) - 1.0) * min(a, c)
@@ -72,7 +79,7 @@ def _tail(x: float, y: float, z: float, p: Shape, side: float) -> float:
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def hair(x: float, y: float, z: float, p: Shape) -> float:
+def hair(x: float, y: float, z: float, p: Shape) -> float:  # noqa: PLR0911, PLR0912 (one branch per style)
     """Distance from the hair (or the headscarf); large where there is none."""
     if p.style == 0 or y < -4.5:
         return 9.0
@@ -102,13 +109,15 @@ def hair(x: float, y: float, z: float, p: Shape) -> float:
         d = join(d, _curtain(x, y, z, p, bottom, 0.06 + 0.6 * p.hair), 0.08)
         if p.style == 8:
             fringe = face(x, y, z, p) - 0.07 - 0.02 * strands(x * 1.5, y, z, p)
-            d = join(d, max(max(fringe, 0.27 + 0.04 * noise_at(x * 9, 0.0, 0.0, p.seed) - y), 0.2 - z), 0.06)
+            d = join(d, max(fringe, 0.27 + 0.04 * noise_at(x * 9, 0.0, 0.0, p.seed) - y, 0.2 - z), 0.06)
         return d
     if p.style == 10:
         return join(d, _tail(x, y, z, p, 0.0) - 0.025 * strands(x, y, z + 1.1, p), 0.06)
     if p.style == 11:
         high = 0.3 + 0.9 * p.hair_length
-        bun = sphere(x, y - high, z + 1.12 - 0.55 * p.hair_length, 0.26 + p.hair) - 0.03 * noise_at(x * 7, y * 7, z * 7, p.seed)
+        bun = sphere(x, y - high, z + 1.12 - 0.55 * p.hair_length, 0.26 + p.hair) - 0.03 * noise_at(
+            x * 7, y * 7, z * 7, p.seed
+        )
         return join(d, bun, 0.06)
     if p.style == 12:
         return join(d, _tail(x, y, z, p, 1.0) - 0.02 * noise_at(x * 8, y * 2, z * 8, p.seed), 0.06)
@@ -131,21 +140,15 @@ def _scarf(x: float, y: float, z: float, p: Shape) -> float:
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
 def beard(x: float, y: float, z: float, p: Shape) -> float:
     """Distance from a beard with a body; large where there is none."""
-    if p.beard_kind == 0 or p.beard_kind == 4 or y > 0.1 or y < -2.2:
+    if p.beard_kind in (0, 4) or y > 0.1 or y < -2.2:
         return 9.0
-    return (
-        max(face(x, y, z, p) - p.beard - 0.02 * noise_at(x * 9, y * 6, z * 9, p.seed + 8), -0.7 * beard_region(x, y, z, p))
-        if p.beard_kind != 1
-        else join(
-            max(face(x, y, z, p) - p.beard - 0.025 * noise_at(x * 9, y * 6, z * 9, p.seed + 8), -0.7 * beard_region(x, y, z, p)),
-            max(
-                ellipsoid(x, y + 1.12 + 0.4 * p.beard_length, z - 0.62, 0.36, 0.10 + 0.55 * p.beard_length, 0.22)
-                - 0.03 * noise_at(x * 9, y * 3, z * 9, p.seed + 9),
-                y + 0.85,
-            ),
-            0.12,
-        )
-    )
+    grain = noise_at(x * 9, y * 6, z * 9, p.seed + 8)
+    d = max(face(x, y, z, p) - p.beard - 0.022 * grain, -0.7 * beard_region(x, y, z, p))
+    if p.beard_kind != 1:
+        return d
+    lock = ellipsoid(x, y + 1.12 + 0.4 * p.beard_length, z - 0.62, 0.36, 0.10 + 0.55 * p.beard_length, 0.22)
+    lock -= 0.03 * noise_at(x * 9, y * 3, z * 9, p.seed + 9)
+    return join(d, max(lock, y + 0.85), 0.12)
 
 
 @numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
@@ -157,11 +160,11 @@ def beard_region(x: float, y: float, z: float, p: Shape) -> float:
     corner = 0.25 * p.mouth_width * (1.0 + 0.15 * p.smile)
     mouth = math.sqrt((x / (corner + 0.03)) ** 2 + (my / (0.085 + 0.05 * p.mouth_open)) ** 2) - 1.0
     mouth = 0.1 * mouth if z > 0.5 else 1.0
-    moustache = min(min(0.30 + 0.02 - ax, 0.19 - my), my + 0.02 + 0.4 * max(ax - corner + 0.06, 0.0))
+    moustache = min(0.32 - ax, 0.19 - my, my + 0.02 + 0.4 * max(ax - corner + 0.06, 0.0))
     moustache = min(moustache, z - 0.5)
-    chin = min(min(0.27 - ax, -my - 0.04 + 0.2 * ax), z - 0.35)
+    chin = min(0.27 - ax, -my - 0.04 + 0.2 * ax, z - 0.35)
     border = p.mouth_y + 0.02 + 0.95 * max(ax - 0.30, 0.0) ** 1.5 * 1.6
-    full = min(min(border - y, z + 0.02), y + 1.28 + 0.3 * (0.6 - z))
+    full = min(border - y, z + 0.02, y + 1.28 + 0.3 * (0.6 - z))
     region = moustache
     if p.beard_kind == 3:
         region = max(moustache, chin)

@@ -22,6 +22,7 @@ Doubles = NDArray[np.float64]
 TABLE = Path(__file__).with_name("landmarks.npz")
 """Derived by us: `coefficients` `[features, 936]` (x, then y, of 468 points) and `outline_z` `[468]`."""
 IRIS_RADIUS = 0.063
+FACE_MIDDLE = (0.0, -0.35)
 
 
 def features(p: Shape, lift: float, angle: float) -> Doubles:
@@ -51,8 +52,12 @@ def landmarks(p: Shape, lift: float, angle: float, gaze: tuple[float, float]) ->
         gaze: offset of the irises.
     """
     coefficients, outline_z = _table()
-    xy = (features(p, lift, angle) @ coefficients).reshape(2, 468).T
-    z = front_depth(np.ascontiguousarray(xy), p)
+    xy = np.ascontiguousarray((features(p, lift, angle) @ coefficients).reshape(2, 468).T)
+    z = front_depth(xy, p)
+    for _ in range(8):  # points of the outline that the map puts just beside the head
+        missed = z < -0.9
+        xy[missed] += 0.02 * (FACE_MIDDLE - xy[missed])
+        z = front_depth(xy, p)
     # Lines past the outline of the face meet an ear, the neck or nothing: there the derived depth holds.
     z = np.where(np.abs(z - outline_z) > 0.30, outline_z, z)
     skin = np.column_stack([xy, z])

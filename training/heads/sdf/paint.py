@@ -66,7 +66,9 @@ def paint(vertices: Doubles, regions: NDArray[np.int32], p: Shape, c: Colours) -
     fields = _fields(vertices, p)
     blotches = noise(points * 2.5, p.seed + 20, 3)
     skin = _skin(points, fields, blotches, p, c)
-    streaks = noise(np.column_stack([points[:, 0] * 9, points[:, 1] * 2.5, points[:, 2] * 9]).astype(np.float32), p.seed + 21, 2)
+    streaks = noise(
+        np.column_stack([points[:, 0] * 9, points[:, 1] * 2.5, points[:, 2] * 9]).astype(np.float32), p.seed + 21, 2
+    )
     bright = 1 + c.roughness * (0.9 * fields[:, 0] + 0.5 * streaks)
     grey = np.clip(c.grey * (1 + 1.2 * streaks), 0, 1)[:, None]
     hair = (c.hair * (1 - grey) + np.array([0.62, 0.61, 0.6]) * grey) * bright[:, None]

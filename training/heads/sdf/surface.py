@@ -43,7 +43,11 @@ def _sample(xs: Doubles, ys: Doubles, zs: Doubles, p: Shape) -> Floats:
     for i in range(0, len(xs), BLOCK):
         for j in range(0, len(ys), BLOCK):
             for k in range(0, len(zs), BLOCK):
-                last_i, last_j, last_k = min(i + BLOCK, len(xs)) - 1, min(j + BLOCK, len(ys)) - 1, min(k + BLOCK, len(zs)) - 1
+                last_i, last_j, last_k = (
+                    min(i + BLOCK, len(xs)) - 1,
+                    min(j + BLOCK, len(ys)) - 1,
+                    min(k + BLOCK, len(zs)) - 1,
+                )
                 sx, sy, sz = xs[last_i] - xs[i], ys[last_j] - ys[j], zs[last_k] - zs[k]
                 size = 0.5 * np.sqrt(sx * sx + sy * sy + sz * sz)
                 middle, _ = nearest_region(xs[i] + sx / 2, ys[j] + sy / 2, zs[k] + sz / 2, p)

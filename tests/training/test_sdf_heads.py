@@ -1,0 +1,149 @@
+"""Signed-distance heads: repeatable, framed as photos are, landmarks on the face."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pshead_core.cameras.camera import project
+from pshead_core.cameras.sampler import reference_camera
+from pshead_core.config.run import CameraConfig, PortraitConfig
+from pshead_core.errors import PsheadError
+from pshead_core.portrait.facts import FaceFacts
+from pshead_core.portrait.frame import make_frame
+from training.heads import HELD_OUT_SEED, make_head
+from training.render import Jitter, apply_jitter, render_head, sample_jitter
+
+SIDE_PX = 256
+
+
+def front(head):
+    """The front picture and the landmarks in it."""
+    camera = reference_camera(CameraConfig(), SIDE_PX)
+    points, depth = project(torch.from_numpy(head.landmarks), camera)
+    return render_head(head, camera), points[0].numpy(), depth[0].numpy()
+
+
+def assert_framed(head):
+    """The core's own framing of the front picture must leave it where it is."""
+    pictures, points, depth = front(head)
+    face = FaceFacts(landmarks_px=np.column_stack([points, depth]).astype(np.float32), box_px=(0, 0, SIDE_PX, SIDE_PX))
+    frac = PortraitConfig().face_frac
+    frame = make_frame(face, pictures.rgba[0, ..., 3] > 0.5, side_px=SIDE_PX, face_frac=frac)
+    assert frame.scale == pytest.approx(1.0, abs=0.02)
+    corners = np.array([[0, 0, 0], [SIDE_PX, SIDE_PX, 0]], np.float32)
+    np.testing.assert_allclose(frame.map_points(corners), corners, atol=0.02 * SIDE_PX)
+
+
+def assert_landmarks_on_the_face(head, share):
+    """Landmarks project inside the outline, left of the subject to the right of the picture, near the drawn surface."""
+    pictures, points, depth = front(head)
+    column, row = points.astype(int).T
+    assert pictures.rgba[0, row, column, 3].min() > 0
+    assert points[33, 0] < points[133, 0] < points[1, 0] < points[362, 0] < points[263, 0]
+    assert points[10, 1] < points[159, 1] < points[1, 1] < points[13, 1] <= points[14, 1] + 0.5 < points[152, 1]
+    for first, corners in ((468, (33, 133)), (473, (263, 362))):
+        assert min(points[list(corners), 0]) < points[first, 0] < max(points[list(corners), 0])
+        assert points[first + 1, 0] > points[first, 0] > points[first + 3, 0]
+        assert points[first + 2, 1] < points[first, 1] < points[first + 4, 1]
+    # Hair, beard and glasses may lie before the skin; nothing of the face lies far behind its landmarks.
+    off = depth - pictures.depth[0, row, column]
+    assert np.mean(np.abs(off) < 0.03) > share
+    assert np.quantile(off, 0.02) > -0.06
+
+
+def test_a_seed_is_a_head(sdf_heads):
+    again = make_head("sdf", sdf_heads[0].seed)
+    for name in ("vertices", "triangles", "colours", "normals", "landmarks"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(sdf_heads[0], name))
+    assert again.attributes == sdf_heads[0].attributes
+    assert sdf_heads[1].landmarks.shape == (478, 3)
+    assert np.abs(sdf_heads[1].landmarks - sdf_heads[0].landmarks).max() > 0.005
+
+
+def test_heads_are_sound(sdf_heads):
+    for head in sdf_heads:
+        assert head.triangles.min() >= 0
+        assert head.triangles.max() < len(head.vertices)
+        assert head.colours.min() >= 0
+        assert head.colours.max() <= 1
+        np.testing.assert_allclose(np.linalg.norm(head.normals, axis=1), 1, atol=1e-3)
+        outwards = (head.normals * head.vertices * [1, 0, 1]).sum(1)
+        upper = head.vertices[:, 1] > head.landmarks[10, 1]
+        assert (outwards[upper] > -0.02).mean() > 0.9
+
+
+def test_heads_are_framed_as_photos_are(sdf_heads):
+    for head in sdf_heads:
+        assert_framed(head)
+
+
+def test_the_bust_fills_the_bottom_of_every_view(sdf_heads):
+    from pshead_core.cameras.sampler import even_ring
+
+    for head in sdf_heads:
+        alpha = render_head(head, even_ring(CameraConfig(), 8, 64)).rgba[..., 3]
+        assert (alpha[:, -1].sum(1) > 20).all()
+        assert (alpha[:, 0] == 0).all()
+
+
+def test_landmarks_lie_on_the_face(sdf_heads):
+    for head in sdf_heads:
+        assert_landmarks_on_the_face(head, 0.5)
+
+
+def test_vertices_lie_on_the_surface():
+    from training.heads.sdf.build import LOWEST, sample_draft
+    from training.heads.sdf.surface import nearest_region, surface
+
+    shape = sample_draft(HELD_OUT_SEED + 103).shape
+    vertices, triangles, normals, regions = surface(shape, LOWEST)
+    step = max(len(vertices) // 500, 1)
+    off = np.array([nearest_region(*vertex, shape)[0] for vertex in vertices[::step]])
+    assert np.quantile(np.abs(off), 0.95) < 0.01
+    assert set(np.unique(regions)) <= {0, 1, 2, 3}
+    assert len(triangles) > 10_000
+    before = np.array([nearest_region(*point, shape)[0] for point in (vertices + 0.03 * normals)[::step]])
+    assert (before > off).mean() > 0.95
+
+
+def test_jitter_moves_landmarks_with_the_head(sdf_heads):
+    head = sdf_heads[0]
+    same = apply_jitter(head, Jitter())
+    np.testing.assert_allclose(same.vertices, head.vertices)
+    np.testing.assert_allclose(same.colours, head.colours, atol=1e-6)
+    moved = apply_jitter(head, Jitter(scale=1.1, shift=(0.1, -0.05, 0.02), gain=(0.5, 1.0, 1.0), saturation=0.0))
+    np.testing.assert_allclose(moved.landmarks, head.landmarks * 1.1 + [0.1, -0.05, 0.02], atol=1e-6)
+    np.testing.assert_allclose(moved.colours[:, 0] * 2, moved.colours[:, 1], atol=1e-6)
+    _, before, _ = front(head)
+    _, after, _ = front(apply_jitter(head, Jitter(shift=(0.1, 0.0, 0.0))))
+    assert (after[:, 0] > before[:, 0] + 5).all()
+
+
+def test_a_turned_head_is_rigid_above_the_chin_and_framed_again(sdf_heads):
+    head = sdf_heads[0]
+    turned = apply_jitter(head, Jitter(turn_deg=(12.0, 6.0, -4.0)))
+    upper = head.landmarks[:, 1] > head.landmarks[152, 1] + 0.02
+    before, after = (points[upper] - points[upper].mean(0) for points in (head.landmarks, turned.landmarks))
+    u, stretch, vt = np.linalg.svd(before.T @ after)
+    scale = stretch.sum() / np.square(before).sum()
+    np.testing.assert_allclose(after, scale * before @ (u @ vt), atol=2e-3)
+    assert_framed(turned)
+    nose, cheeks = turned.landmarks[1], turned.landmarks[[234, 454]].mean(0)
+    assert nose[0] > cheeks[0] + 0.02  # the subject's left is +x
+
+
+def test_random_jitters_keep_the_face_in_the_picture(sdf_heads):
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        _, points, _ = front(apply_jitter(sdf_heads[1], sample_jitter(rng)))
+        assert points.min() > 0.1 * SIDE_PX
+        assert points.max() < 0.9 * SIDE_PX
+
+
+def test_unknown_sources_and_missing_assets_are_refused():
+    with pytest.raises(PsheadError, match="no head source 'clay'"):
+        make_head("clay", 0)
+    with pytest.raises(PsheadError, match="need the assets folder"):
+        make_head("makehuman", 0)
