@@ -54,12 +54,11 @@ def landmarks(p: Shape, lift: float, angle: float, gaze: tuple[float, float]) ->
     coefficients, outline_z = _table()
     xy = np.ascontiguousarray((features(p, lift, angle) @ coefficients).reshape(2, 468).T)
     z = front_depth(xy, p)
-    for _ in range(8):  # points of the outline that the map puts just beside the head
-        missed = z < -0.9
+    for _ in range(8):  # points of the outline that the map puts beside the face: on an ear, the neck or nothing
+        missed = np.abs(z - outline_z) > 0.27
         xy[missed] += 0.02 * (FACE_MIDDLE - xy[missed])
         z = front_depth(xy, p)
-    # Lines past the outline of the face meet an ear, the neck or nothing: there the derived depth holds.
-    z = np.where(np.abs(z - outline_z) > 0.30, outline_z, z)
+    z = np.where(np.abs(z - outline_z) > 0.27, outline_z, z)
     skin = np.column_stack([xy, z])
     return np.concatenate([skin, irises(p, gaze)]).astype(np.float32)
 
