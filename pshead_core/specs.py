@@ -21,9 +21,7 @@ Kind = Literal["guidance", "refiners", "metrics", "analyzers", "checkpoints"]
 KINDS: tuple[Kind, ...] = ("guidance", "refiners", "metrics", "analyzers", "checkpoints")
 """Kinds of plugin; the entry-point group of a kind is `pshead.<kind>`."""
 
-TAGS = frozenset(
-    {"deterministic", "views_independent", "differentiable", "needs_gpu", "needs_weights", "trains"}
-)
+TAGS = frozenset({"deterministic", "views_independent", "differentiable", "needs_gpu", "needs_weights", "trains"})
 """Words that a spec may carry in `tags`; the conformance checks choose by them."""
 
 OUTPUTS = frozenset({"rgb", "alpha", "depth"})

@@ -180,7 +180,8 @@ def hat(kind: str, points: Floats, centre: Floats, brim_y: float, colour: Floats
     flat = np.cos(elevation)
     directions = np.stack([np.sin(azimuth) * flat, np.sin(elevation), np.cos(azimuth) * flat], -1)
     reach = shell_radius(points, centre, directions.reshape(-1, 3), 0.16).reshape(rows, columns)
-    reach = np.maximum(reach, 0.9 * np.median(reach))
+    for row in range(rows - 2, -1, -1):  # below the given points the hat goes straight on
+        reach[row] = np.where(reach[row] > 0, reach[row], reach[row + 1])
     for _ in range(2):
         reach = np.maximum(reach, (np.roll(reach, 1, 1) + np.roll(reach, -1, 1)) / 2)
     reach[-1] = reach[-1].mean()

@@ -13,7 +13,7 @@ from training.heads.head import Head
 from training.heads.makehuman.assets import Garment, MakeHumanAssets
 from training.heads.makehuman.body import eye_spheres, lower_arms
 from training.heads.makehuman.cloth import place_cloth
-from training.heads.makehuman.hair import place_hair, trim_fringe
+from training.heads.makehuman.hair import SHORT, place_hair, trim_fringe, trim_sideburns
 from training.heads.makehuman.landmarks import iris_landmarks, skin_landmarks
 from training.heads.makehuman.look import Look, sample_look
 from training.heads.makehuman.masks import Masks, make_masks
@@ -139,6 +139,8 @@ def _on_head(
         hair = assets.garment("hair", look.hair)
         lowest = float(landmarks[152, 1]) - 0.2 * face
         part = place_hair(hair, body, centre, look.hair_look, lowest)
+        if look.hair in SHORT:
+            part = trim_sideburns(part, landmarks, look.hair_look.seed)
         if look.trim_fringe:
             part = trim_fringe(part, landmarks, look.hair_look.seed)
         if look.hat:
@@ -149,7 +151,7 @@ def _on_head(
             part = evolve(part, triangles=np.ascontiguousarray(part.triangles[~covered[part.triangles].any(axis=1)]))
         parts.append(part)
     if look.hat in ("cap", "beanie"):
-        above = skin.vertices[skin.vertices[:, 1] > brim - 0.5 * face]
+        above = skin.vertices[skin.vertices[:, 1] > brim - 0.2 * face]
         head = above[np.abs(above[:, 0]) < abs(float(landmarks[454, 0])) + 0.08]
         parts += hat(look.hat, head, centre, brim, *look.hat_colours)
     elif look.hat:

@@ -26,6 +26,10 @@ MALE_ODDS = {
 }  # fmt: skip
 
 
+SHORT = ("short01", "short02", "short03", "short04", "ponytail01")
+"""Hair that lies close to the temples."""
+
+
 @frozen(kw_only=True)
 class HairLook:
     """How hair is drawn."""
@@ -76,6 +80,15 @@ def trim_fringe(part: Part, landmarks: Floats, seed: int) -> Part:
     x = np.abs(part.vertices[:, 0])
     edge = brow + 0.05 + 0.08 * noise(part.vertices * np.array([9, 0.1, 0.1], np.float32), seed + 11, 1)
     over = before & (part.vertices[:, 1] < edge) & (x < width)
+    return evolve(part, triangles=np.ascontiguousarray(part.triangles[~over[part.triangles].any(axis=1)]))
+
+
+def trim_sideburns(part: Part, landmarks: Floats, seed: int) -> Part:
+    """Return short hair without what hangs before the ears: the assets count on a texture that is see-through there."""
+    ear = landmarks[[234, 454]].mean(axis=0)
+    edge = ear[1] + 0.06 + 0.08 * noise(part.vertices * np.array([0.1, 0.1, 9], np.float32), seed + 12, 1)
+    before = part.vertices[:, 2] > ear[2] - 0.12
+    over = before & (part.vertices[:, 1] < edge)
     return evolve(part, triangles=np.ascontiguousarray(part.triangles[~over[part.triangles].any(axis=1)]))
 
 

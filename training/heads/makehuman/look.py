@@ -63,7 +63,7 @@ def pick(odds: dict[str, float], rng: np.random.Generator) -> str:
 def skin_tone(person: Person, rng: np.random.Generator) -> tuple[palette.Named, Floats]:
     """Return the nearest named skin and a tone: between the named ones, darker with African share, with spread."""
     african, asian, caucasian = person.ethnicity
-    place = 3.4 * african + 1.3 * asian + 0.6 * caucasian + rng.normal(0, 0.45)
+    place = 4.1 * african + 1.3 * asian + 0.6 * caucasian + rng.normal(0, 0.45)
     place = float(np.clip(place, 0, len(palette.SKIN) - 1))
     low = min(int(place), len(palette.SKIN) - 2)
     rgb = palette.SKIN[low].rgb * (low + 1 - place) + palette.SKIN[low + 1].rgb * (place - low)
