@@ -115,7 +115,7 @@ def test_annotations_name_the_layer_of_each_value(tmp_path):
     lines = dump_annotated(resolve(files=[file], overrides={"seed": 3}, host=HOST)).splitlines()
     assert f"alpha = 3.0  # {file}" in lines
     assert "seed = 3  # command line" in lines
-    assert "steps = 600  # preset mini" in lines
+    assert "steps = 500  # preset mini" in lines
     assert "rgb = 500.0" in lines  # a class default
     assert "[[schedule]]  # preset mini" in lines
 

@@ -31,6 +31,9 @@ def uses(resolved):
     return [slot.use for slot in resolved.config.schedule]
 
 
+PRESET = ["reference", "start", "start"]  # the slots of the preset `mini`, none of which needs a plugin
+
+
 # ---- layers ------------------------------------------------------------------------------------------------------
 
 
@@ -46,7 +49,7 @@ def test_layers_in_order(write):
     assert (config.losses.rgb, config.losses.alpha, config.losses.depth) == (1.0, 3.0, RunConfig().losses.depth)
     assert config.resolution.sides_px == (64,)  # arrays replace
     assert config.portrait.face == 2
-    assert uses(resolve(files=[base, top], host=HOST)) == ["reference"]  # from the preset below
+    assert uses(resolve(files=[base, top], host=HOST)) == PRESET  # from the preset below
 
 
 def test_a_schedule_replaces_the_one_below(write):
@@ -174,8 +177,8 @@ def test_plugins_may_object_to_a_configuration():
 
 def test_a_list_without_files_means_these_with_their_default_slots():
     resolved = resolve(plugins="sds,restore", host=HOST)
-    assert uses(resolved) == ["reference", "guidance.sds", "refiners.restore"]
-    sds, restore = resolved.config.schedule[1:]
+    assert uses(resolved) == [*PRESET, "guidance.sds", "refiners.restore"]
+    sds, restore = resolved.config.schedule[len(PRESET) :]
     assert sds == SlotConfig(use="guidance.sds", views="front", max_views=4, min_side_px=256)
     assert restore == SlotConfig(use="refiners.restore", views="ring")
     assert resolved.config.guidance == {"sds": SdsConfig()}
@@ -184,8 +187,8 @@ def test_a_list_without_files_means_these_with_their_default_slots():
 
 def test_the_environment_says_the_same_and_the_flag_wins(monkeypatch):
     monkeypatch.setenv("PSHEAD_PLUGINS", "sds")
-    assert uses(resolve(host=HOST)) == ["reference", "guidance.sds"]
-    assert uses(resolve(host=HOST, plugins="restore")) == ["reference", "refiners.restore"]
+    assert uses(resolve(host=HOST)) == [*PRESET, "guidance.sds"]
+    assert uses(resolve(host=HOST, plugins="restore")) == [*PRESET, "refiners.restore"]
     monkeypatch.setenv("PSHEAD_PLUGINS", "sdss")
     with pytest.raises(PluginNotFound, match=r"no plugin named 'sdss', did you mean 'sds'\? @ PSHEAD_PLUGINS"):
         resolve(host=HOST)
@@ -194,7 +197,7 @@ def test_the_environment_says_the_same_and_the_flag_wins(monkeypatch):
 def test_the_empty_list_loads_nothing(plugin_site):
     plugin_site.install("mediapipe_face", "1 / 0", kind="analyzers", distribution="made-up-analyzer")
     resolved = resolve(plugins="", listings=plugin_site.only())
-    assert (resolved.plugins, resolved.instances, uses(resolved)) == ((), (), ["reference"])
+    assert (resolved.plugins, resolved.instances, uses(resolved)) == ((), (), PRESET)
 
 
 def test_an_analyzer_on_the_list_replaces_that_of_the_preset():
