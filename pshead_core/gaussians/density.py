@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pshead_core.config.run import DensityConfig
 from pshead_core.gaussians.model import GaussianModel
+from pshead_core.gaussians.rotation import rotation_matrices
 
 SHRINK = 1.6  # a split Gaussian's halves have 1 / 1.6 of its scales: 0.8 * 2, Kerbl et al. 2023
 
@@ -115,14 +116,3 @@ def _drawn_from(model: GaussianModel, parents: Tensor, generator: torch.Generato
     noise = torch.randn(part.means.shape, generator=generator).to(part.means)
     offset = torch.einsum("nij,nj->ni", rotation_matrices(part.quaternions), part.log_scales.exp() * noise)
     return evolve(part, means=part.means + offset)
-
-
-def rotation_matrices(quaternions: Tensor) -> Tensor:
-    """Return the rotations `[..., 3, 3]` of quaternions `[..., 4]`, wxyz, of any length but 0."""
-    w, x, y, z = torch.nn.functional.normalize(quaternions, dim=-1).unbind(-1)
-    rows = [
-        torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], -1),
-        torch.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], -1),
-        torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1),
-    ]
-    return torch.stack(rows, -2)

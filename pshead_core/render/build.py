@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from pshead_core.config.run import RenderConfig
@@ -9,12 +11,13 @@ from pshead_core.errors import RenderError
 from pshead_core.render.base import Renderer
 
 
-def build_renderer(config: RenderConfig, device: torch.device) -> Renderer:
+def build_renderer(config: RenderConfig, device: torch.device, report: Callable[[str], None] | None = None) -> Renderer:
     """Return the configured renderer.
 
     Args:
         config: its `renderer` names it.
         device: where the model lies.
+        report: told when the renderer has to be compiled first; without it the message is logged.
 
     Raises:
         RenderError: if that renderer cannot run on this machine or device.
@@ -35,4 +38,4 @@ def build_renderer(config: RenderConfig, device: torch.device) -> Renderer:
         )
     from pshead_core.render.cpu import CpuRenderer  # noqa: PLC0415
 
-    return CpuRenderer()
+    return CpuRenderer(report=report)

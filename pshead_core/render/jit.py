@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from numba import njit
+
+from pshead_core.render.numba_cache import drop_stale_cache
+
+_folder = Path(__file__).parent
+drop_stale_cache(_folder, _folder.glob("*.py"))  # before numba reads the cache
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -13,8 +19,6 @@ def kernel(function: Callable[..., Any]) -> Any:
 
     numba keeps the cache beside the source file, or in the user's cache folder where that is not writable, or in
     `NUMBA_CACHE_DIR`; where none of them can be written it refuses, and the kernel is compiled anew in each process.
-    numba notices changes of the kernel's own file only: after editing `simd.py`, `simd_math.py` or `layout.py` delete
-    the `*.nbi` files.
     """
     try:
         return njit(cache=True, nogil=True)(function)

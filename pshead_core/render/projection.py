@@ -11,6 +11,7 @@ from attrs import frozen
 from torch import Tensor
 
 from pshead_core.cameras.camera import Cameras
+from pshead_core.gaussians.rotation import rotation_matrices
 from pshead_core.render.base import BLUR_PX2, MIN_ALPHA, NEAR
 
 JACOBIAN_MARGIN_FRAC = 0.3  # the Jacobian is taken at most this part of the half picture outside; gsplat
@@ -27,17 +28,6 @@ class Projected:
     """`[gaussian, 2, 2]`, the blur included."""
     depths: Tensor
     """`[gaussian]`, along +z of the camera."""
-
-
-def rotation_matrices(quaternions: Tensor) -> Tensor:
-    """Return `[gaussian, 3, 3]` rotations of `quaternions` `[gaussian, 4]` (wxyz, any length; 0 gives the identity)."""
-    w, x, y, z = torch.nn.functional.normalize(quaternions, dim=-1).unbind(-1)
-    rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
-    return torch.stack(rows, -1).reshape(-1, 3, 3)
 
 
 def covariances(quaternions: Tensor, log_scales: Tensor) -> Tensor:

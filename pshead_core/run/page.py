@@ -12,9 +12,9 @@ import viser
 from torch import Tensor
 
 from pshead_core.config.run import CameraConfig
-from pshead_core.gaussians.density import rotation_matrices
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.gaussians.sh import C0
+from pshead_core.render.projection import covariances
 
 WORKER_FIX = """<script>
 if (location.protocol === "file:") {
@@ -43,8 +43,7 @@ def page(model: GaussianModel, cameras: CameraConfig) -> str:
         model: the head.
         cameras: where the first view stands.
     """
-    rotation = rotation_matrices(model.quaternions)
-    spread = rotation * model.log_scales.exp()[:, None, :]
+    spread = covariances(model.quaternions, model.log_scales)
     with contextlib.redirect_stdout(io.StringIO()):  # viser announces the end of its server
         return _serialise(model, spread, cameras).replace("<head>", f"<head>{WORKER_FIX}", 1)
 
@@ -61,7 +60,7 @@ def _serialise(model: GaussianModel, spread: Tensor, cameras: CameraConfig) -> s
         server.scene.add_gaussian_splats(
             "/head",
             centers=model.means.cpu().numpy(),
-            covariances=(spread @ spread.transpose(1, 2)).cpu().numpy(),
+            covariances=spread.cpu().numpy(),
             rgbs=(model.sh[:, 0] * C0 + 0.5).clamp(0, 1).cpu().numpy(),
             opacities=torch.sigmoid(model.opacity_logits)[:, None].cpu().numpy(),
         )

@@ -6,8 +6,9 @@ from attrs import evolve
 from scipy.spatial.transform import Rotation
 
 from pshead_core.config.run import DensityConfig
-from pshead_core.gaussians.density import SHRINK, accumulate, densify, fresh_state, is_due, rotation_matrices
+from pshead_core.gaussians.density import SHRINK, accumulate, densify, fresh_state, is_due
 from pshead_core.gaussians.model import GaussianModel
+from pshead_core.gaussians.rotation import rotation_matrices
 
 
 def _model(log_scale, opacity_logit):

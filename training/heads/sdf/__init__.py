@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from training.numba_cache import drop_stale_cache
+from pshead_core.render.numba_cache import drop_stale_cache
 
 _folder = Path(__file__).parent
 drop_stale_cache(_folder, [*_folder.glob("*.py"), _folder.parent / "noise.py"])  # before numba reads the cache

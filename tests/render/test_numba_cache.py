@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.numba_cache import drop_stale_cache
+from pshead_core.render.numba_cache import drop_stale_cache
 
 
 def test_stale_cache_is_dropped_once(tmp_path):
