@@ -60,6 +60,11 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     write_bytes(folder / FILE_NAME, save(whole, metadata))
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run folder has a checkpoint."""
+    return (folder / FILE_NAME).is_file()
+
+
 def read_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
     """Read the checkpoint of a run folder.
 
@@ -71,7 +76,7 @@ def read_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
         raise RunFolderError(
             f"{folder} has no {FILE_NAME}",
             why="the run stopped before its first checkpoint, or this is not a run folder",
-            fix="start it again with: pshead run PHOTO --out " + str(folder) + " --force",
+            fix="name the folder of a run",
         )
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:

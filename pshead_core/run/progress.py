@@ -11,6 +11,7 @@ from typing import Protocol, TextIO
 import cattrs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from pshead_core.config.options import RunOptions
 from pshead_core.records import StepReport
@@ -99,13 +100,13 @@ class BarReporter:
     def steps(self, first: int, total: int) -> Iterator[None]:
         """Show the bar while the loop runs."""
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[numbers]}"),
+            TextColumn("{task.fields[numbers]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         )
-        with Progress(*columns, console=self._console, refresh_per_second=4) as progress:
+        with Progress(*columns, console=self._console, refresh_per_second=4, expand=True) as progress:
             self._progress = progress
             self._task = progress.add_task("optimise", total=total, completed=first, numbers="")
             yield

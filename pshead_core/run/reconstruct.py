@@ -22,7 +22,7 @@ from pshead_core.render.build import build_renderer
 from pshead_core.run import folder as run_folder
 from pshead_core.run.adam import model_of
 from pshead_core.run.cache import cache_folder
-from pshead_core.run.checkpoint import read_checkpoint, write_checkpoint
+from pshead_core.run.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
 from pshead_core.run.finish import finish
 from pshead_core.run.interrupt import interruptible
 from pshead_core.run.loop import Loop
@@ -76,21 +76,25 @@ def reconstruct(photo: Path, folder: Path, resolved: Resolved, options: RunOptio
 def resume(folder: Path, resolved: Resolved, options: RunOptions) -> RunSummary:
     """Continue the run of a folder from its checkpoint; the numbers are those of a run that was never stopped.
 
+    A run that was killed before its first checkpoint starts again at step 0, from the same portrait and Gaussians.
+
     Args:
         folder: of the run.
         resolved: the configuration, read from the folder's `resolved.toml`.
         options: of this call.
 
     Raises:
-        RunFolderError: if there is nothing to continue.
+        RunFolderError: if the folder is not that of a run, or is damaged.
     """
     reporter, device = reporter_for(options), _device(resolved)
-    checkpoint = read_checkpoint(folder, device)
+    checkpoint = read_checkpoint(folder, device) if has_checkpoint(folder) else None
     portrait, start = run_folder.read_portrait(folder, device), run_folder.read_start(folder, device)
     renderer = build_renderer(resolved.config.render, device, reporter.say)
     shop = _workshop(resolved, options, reporter, portrait, renderer, start)
-    loop = Loop(resolved.config, portrait, renderer, shop.priors, model_of(checkpoint.adam), start.surface_depth)
-    loop.restore(checkpoint)
+    model = start.model if checkpoint is None else model_of(checkpoint.adam)
+    loop = Loop(resolved.config, portrait, renderer, shop.priors, model, start.surface_depth)
+    if checkpoint is not None:
+        loop.restore(checkpoint)
     run_folder.cut_report(folder, loop.next_step)
     reporter.say(f"continue {folder} at step {loop.next_step} of {resolved.config.steps}")
     return _optimise(loop, folder, shop)

@@ -80,7 +80,7 @@ def _wait_for_step(process, folder, step):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("after_step", [4, 8])
+@pytest.mark.parametrize("after_step", [0, 4, 8])  # checkpoints lie behind the steps 2, 5, 8
 def test_killed_and_resumed_equals_undisturbed(whole, tmp_path, after_step):
     process = _start(tmp_path / "run", whole[1])
     _wait_for_step(process, tmp_path / "run", after_step)
