@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+import torch
+from attrs import evolve, frozen
 from torch import Tensor
 
 
@@ -28,3 +29,8 @@ class Portrait:
     def side_px(self) -> int:
         """Height and width of the frame."""
         return int(self.rgba.shape[0])
+
+    def to(self, device: torch.device) -> Portrait:
+        """Return the portrait with all tensors on a device."""
+        tensors = ("rgba", "landmarks_px", "photo_to_frame", "photo_inside")
+        return evolve(self, **{name: getattr(self, name).to(device) for name in tensors})

@@ -95,12 +95,13 @@ class Loop:
         """Render the novel views of the step and return the mixed gradient with respect to their images."""
         if plan.cameras is None:
             return None, [], ()
-        rendering = self.renderer.render(model, plan.cameras.to(self.background.device), self.background)
+        cameras = plan.cameras.to(self.background.device)
+        rendering = self.renderer.render(model, cameras, self.background)
         batch = Views(
             rgb=rendering.rgb.detach(),
             alpha=rendering.alpha.detach(),
             depth=rendering.depth.detach(),
-            cameras=plan.cameras,
+            cameras=cameras,
             background=self.background,
         )
         mixed, reports = self.priors.ask(plan, batch, self.config.steps)

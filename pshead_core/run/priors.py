@@ -70,8 +70,9 @@ class Priors:
         reports = []
         for share in plan.shares:
             started = time.perf_counter()
-            gradient = self._contribution(share, part_of(batch, share.views), plan.step, total_steps)
-            norm = add(mixed, gradient, views=share.views, weight=share.duty.weight)
+            views = share.views.to(batch.rgb.device)
+            gradient = self._contribution(share, part_of(batch, views), plan.step, total_steps)
+            norm = add(mixed, gradient, views=views, weight=share.duty.weight)
             reports.append(
                 SlotReport(
                     slot=share.duty.slot.label,

@@ -64,7 +64,7 @@ def reconstruct(photo: Path, folder: Path, resolved: Resolved, options: RunOptio
     config, device = resolved.config, _device(resolved)
     renderer = build_renderer(config.render, device, reporter.say)
     reporter.say(f"read {photo}")
-    portrait = _portrait(photo, resolved, reporter)
+    portrait = _portrait(photo, resolved, reporter).to(device)
     reporter.say(f"start from {config.start.kind}")
     start = make_start(config, portrait, renderer, device)
     shop = _workshop(resolved, options, reporter, portrait, renderer, start)

@@ -36,7 +36,8 @@ def make_start(config: RunConfig, portrait: Portrait, renderer: Renderer, device
         renderer: draws the surface.
         device: where the Gaussians shall lie.
     """
-    start = start_gaussians(config.start, portrait, config.cameras, stream(config.seed, "start", 0))
+    on_cpu = portrait.to(torch.device("cpu"))
+    start = start_gaussians(config.start, on_cpu, config.cameras, stream(config.seed, "start", 0))
     model = start.model.to(device)
     if start.surface_depth is None:
         return Start(model=model, surface_depth=torch.zeros(portrait.side_px, portrait.side_px, device=device))

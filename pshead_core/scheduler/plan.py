@@ -87,7 +87,7 @@ def _share_cameras(
         label = duty.slot.label
         candidate = held.get(label)
         if candidate is not None and candidate.uses_left > 0 and candidate.cameras.height_px == side_px:
-            kept[label], own[label] = candidate, candidate.cameras
+            kept[label], own[label] = candidate, candidate.cameras.to(ring.azimuth_deg.device)
         elif view_sets[label] == REFERENCE:
             own[label] = reference_camera(config.cameras, side_px)
         else:
