@@ -21,7 +21,7 @@ from pshead_core.portrait.portrait import Portrait
 from pshead_core.records import StepReport
 from pshead_core.run.atomic import naming_disk_errors, write_bytes, write_with
 from pshead_core.run.pictures import to_bytes
-from pshead_core.run.start import Start
+from pshead_core.run.start import RunStart
 
 REPORT = "report.jsonl"
 RESOLVED = "resolved.toml"
@@ -81,7 +81,9 @@ def _check_replaceable(folder: Path, force: bool) -> None:
         )
 
 
-def create(folder: Path, portrait: Portrait, start: Start, resolved_toml: str, plugins: Mapping[str, object]) -> None:
+def create(
+    folder: Path, portrait: Portrait, start: RunStart, resolved_toml: str, plugins: Mapping[str, object]
+) -> None:
     """Make the run folder with all that describes the run; a former run's files are removed first.
 
     If that fails, nothing of it is left.
@@ -122,13 +124,13 @@ def write_portrait(folder: Path, portrait: Portrait) -> None:
     write_with(folder / "portrait.png", picture.save)
 
 
-def write_start(folder: Path, start: Start) -> None:
+def write_start(folder: Path, start: RunStart) -> None:
     """Write the Gaussians of step 0 and the depth of their surface."""
     tensors = {**start.model.tensors(), "surface_depth": start.surface_depth}
     write_bytes(folder / START, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
 
 
-def read_start(folder: Path, device: torch.device) -> Start:
+def read_start(folder: Path, device: torch.device) -> RunStart:
     """Read what `write_start` wrote.
 
     Raises:
@@ -136,7 +138,7 @@ def read_start(folder: Path, device: torch.device) -> Start:
     """
     tensors, _ = _read_tensors(folder / START, device)
     depth = tensors.pop("surface_depth")
-    return Start(model=GaussianModel(**tensors), surface_depth=depth)
+    return RunStart(model=GaussianModel(**tensors), surface_depth=depth)
 
 
 def read_portrait(folder: Path, device: torch.device) -> Portrait:

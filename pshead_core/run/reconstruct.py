@@ -31,7 +31,7 @@ from pshead_core.run.naming import naming_plugin
 from pshead_core.run.offers import build_analyzers, build_metrics, prior_offers
 from pshead_core.run.priors import Priors, build_priors
 from pshead_core.run.progress import Reporter, reporter_for
-from pshead_core.run.start import Start, make_start
+from pshead_core.run.start import RunStart, make_start
 
 
 @frozen(kw_only=True, eq=False)
@@ -120,7 +120,7 @@ def _workshop(
     reporter: Reporter,
     portrait: Portrait,
     renderer: Renderer,
-    start: Start,
+    start: RunStart,
 ) -> Workshop:
     """Build the priors of the run and let those that work before the first step do so."""
     config, device = resolved.config, start.model.means.device

@@ -18,7 +18,7 @@ SOLID = 0.95  # alpha above which a rendered depth is that of a surface, not of 
 
 
 @frozen(kw_only=True, eq=False)
-class Start:
+class RunStart:
     """Step 0."""
 
     model: GaussianModel
@@ -27,7 +27,7 @@ class Start:
     and the start's own surface elsewhere; 0 where nothing is known."""
 
 
-def make_start(config: RunConfig, portrait: Portrait, renderer: Renderer, device: torch.device) -> Start:
+def make_start(config: RunConfig, portrait: Portrait, renderer: Renderer, device: torch.device) -> RunStart:
     """Return the Gaussians of step 0 and their surface. A ball of random points has no surface worth keeping.
 
     Args:
@@ -40,10 +40,10 @@ def make_start(config: RunConfig, portrait: Portrait, renderer: Renderer, device
     start = start_gaussians(config.start, on_cpu, config.cameras, stream(config.seed, "start", 0))
     model = start.model.to(device)
     if start.surface_depth is None:
-        return Start(model=model, surface_depth=torch.zeros(portrait.side_px, portrait.side_px, device=device))
+        return RunStart(model=model, surface_depth=torch.zeros(portrait.side_px, portrait.side_px, device=device))
     background = torch.tensor(config.render.background, device=device)
     with torch.no_grad():
         rendering = renderer.render(model, reference_camera(config.cameras, portrait.side_px).to(device), background)
     own = torch.where(rendering.alpha[0] > SOLID, rendering.depth[0], 0.0)
     face = start.surface_depth.to(own)
-    return Start(model=model, surface_depth=torch.where(face > 0, face, own))
+    return RunStart(model=model, surface_depth=torch.where(face > 0, face, own))

@@ -15,14 +15,14 @@ from pshead_core.gaussians.start_ball import start_ball
 from pshead_core.records import SlotReport, StepReport
 from pshead_core.run import atomic, folder
 from pshead_core.run.checkpoint import read_checkpoint
-from pshead_core.run.start import Start
+from pshead_core.run.start import RunStart
 
 Usage = namedtuple("Usage", "total used free")
 
 
 def _start():
     model = start_ball(StartConfig(kind="ball", gaussians=16), torch.Generator().manual_seed(0))
-    return Start(model=model, surface_depth=torch.full((32, 32), 1.7))
+    return RunStart(model=model, surface_depth=torch.full((32, 32), 1.7))
 
 
 def _files(path):

@@ -66,8 +66,9 @@ def _numbers(folder):
     return lines, {name: tensor.tobytes() for name, tensor in tensors.items()}
 
 
-def _start(folder, config):
-    command = [*PROGRAM, "run", "demo", "--out", str(folder), "--config", str(config), "--checkpoint-every", "3"]
+def _start(folder, config, checkpoint_every=3):
+    command = [*PROGRAM, "run", "demo", "--out", str(folder), "--config", str(config)]
+    command += ["--checkpoint-every", str(checkpoint_every)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -80,13 +81,14 @@ def _wait_for_step(process, folder, step):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("after_step", [0, 4, 8])  # checkpoints lie behind the steps 2, 5, 8
-def test_killed_and_resumed_equals_undisturbed(whole, tmp_path, after_step):
-    process = _start(tmp_path / "run", whole[1])
+@pytest.mark.parametrize(("after_step", "checkpoint_every"), [(1, 100), (4, 3), (8, 3)])
+def test_killed_and_resumed_equals_undisturbed(whole, tmp_path, after_step, checkpoint_every):
+    process = _start(tmp_path / "run", whole[1], checkpoint_every)
     _wait_for_step(process, tmp_path / "run", after_step)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "run" / "run.json").exists()
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists() == (checkpoint_every <= after_step)
     assert main(["run", "--resume", str(tmp_path / "run"), "--quiet"]) == 0
     assert _numbers(tmp_path / "run") == _numbers(whole[0])
 
