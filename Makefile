@@ -4,8 +4,8 @@
 # make env    only .venv, with everything that the above need (they make it themselves)
 
 PYTHON ?= python3
-REQUIREMENTS := -e . -r plugins/requirements.txt -r requirements-dev.txt
-LISTS := pyproject.toml constraints.txt requirements-dev.txt plugins/requirements.txt $(wildcard plugins/*/*/pyproject.toml)
+REQUIREMENTS := -e . -r plugins/requirements.txt -r requirements-dev.txt -r training/requirements.txt
+LISTS := pyproject.toml constraints.txt requirements-dev.txt training/requirements.txt plugins/requirements.txt $(wildcard plugins/*/*/pyproject.toml)
 
 .PHONY: env head test lint
 

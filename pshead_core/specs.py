@@ -125,12 +125,19 @@ class AnalyzerSpec:
 
 @frozen(kw_only=True)
 class CheckpointSpec:
-    """A named set of weights that lies in a folder of an installed distribution."""
+    """A named set of weights that lies in a folder of an installed distribution.
+
+    A checkpoint is a set of component folders, each of which a stock class loads (`unet`, `vae`, `text_encoder`).
+    """
 
     name: str
+    """Equal to the entry point's name; a distribution of several checkpoints writes `family/checkpoint`."""
     summary: str
     folder: Callable[[], Path]
-    """Returns the folder; called only when the checkpoint is wanted."""
+    """Returns the folder; called only when the checkpoint is wanted. May raise a PsheadError: it is not there."""
+    components: tuple[tuple[str, str], ...] = ()
+    """Name of each component and its place below `folder`, such as `("unet", "sd/unet")`, where checkpoints share some.
+    Empty: every component lies under its own name in `folder`."""
     api: str = API_VERSION
     licences: tuple[str, ...] = ()
 

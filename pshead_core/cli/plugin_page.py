@@ -35,7 +35,7 @@ def _facts(listing: PluginListing, spec: Spec) -> list[tuple[str, str]]:
         ("licences", ", ".join(spec.licences) or "none stated"),
     ]
     if isinstance(spec, CheckpointSpec):
-        return facts
+        return [*facts, ("components", ", ".join(name for name, _ in spec.components))]
     facts += [("sources", ", ".join(spec.sources)), ("tags", ", ".join(sorted(spec.tags)))]
     if isinstance(spec, GuidanceSpec | RefinerSpec | MetricSpec):
         facts.append(("reads", _needs(spec.needs)))

@@ -10,5 +10,9 @@ from pshead_core.specs import Kind
 FIRST_PARTY: dict[tuple[Kind, str], str] = {
     ("guidance", "flat_color"): "pshead-guidance-flat-color",
     ("analyzers", "mediapipe_face"): "pshead-analyzers-mediapipe-face",
+    ("checkpoints", "mini/sd"): "pshead-checkpoints-mini",
+    ("checkpoints", "mini/zero123"): "pshead-checkpoints-mini",
+    ("checkpoints", "mini/video"): "pshead-checkpoints-mini",
+    ("checkpoints", "mini/landmark-controlnet"): "pshead-checkpoints-mini",
 }
 """Distribution of each plugin that this project publishes."""

@@ -10,6 +10,7 @@ import numpy as np
 from attrs import evolve
 
 from pshead_core.errors import PsheadError
+from pshead_core.models.files import CHECKSUMS, component_folders, verify_checkpoint
 from pshead_core.portrait.facts import LANDMARKS, Photo, PortraitFacts
 from pshead_core.render.base import Views
 from pshead_core.specs import CheckpointSpec, MetricSpec
@@ -194,16 +195,19 @@ def _or_empty(facts: PortraitFacts) -> Any:
 
 
 def check_checkpoint_folder(subject: Subject) -> None:
-    """The folder exists, holds files, and every file of weights is safetensors: loading it runs no code."""
+    """All components are there and are what was published, and weights are safetensors: loading them runs no code."""
     spec = subject.spec
     if not isinstance(spec, CheckpointSpec):
         raise TypeError(f"{spec.name} is not a checkpoint")
+    component_folders(spec)  # raises where one is missing
     folder = spec.folder()
     files = [path for path in folder.rglob("*") if path.is_file()]
     require(bool(files), f"checkpoint '{spec.name}' has no files in {folder}", fix="ship the weights in the wheel")
     pickles = [path.name for path in files if path.suffix in {".bin", ".pt", ".pth", ".ckpt", ".pkl"}]
     require(not pickles, f"checkpoint '{spec.name}' holds pickles: {pickles}", fix="convert them to safetensors")
     require(bool(spec.licences), f"checkpoint '{spec.name}' names no licence", fix="set `licences`")
+    if any(path.name == CHECKSUMS for path in files):
+        verify_checkpoint(spec)
 
 
 def check_metric_one_view(subject: Subject) -> None:

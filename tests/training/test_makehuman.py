@@ -7,9 +7,12 @@ import pytest
 
 from pshead_core.errors import PsheadError
 from tests.training.test_sdf_heads import assert_framed, assert_landmarks_on_the_face
+from training.ground_truth import load_ground_truth
 from training.heads import HELD_OUT_SEED, make_head, open_assets
 from training.heads.makehuman.formats import read_fit, read_obj, read_target
-from training.heads.makehuman.people import ETHNICITIES, _pair, macro_weights
+from training.heads.makehuman.landmarks import TABLE, skin_landmarks
+from training.heads.makehuman.lips import CORNERS, LOWER, UPPER, Lip, closest, mirror_pairs, places_on_lip
+from training.heads.makehuman.people import ETHNICITIES, _pair, macro_weights, sample_person
 
 OBJ = """# a square and a triangle
 v 0 0 0
@@ -141,3 +144,87 @@ def test_a_head_does_not_depend_on_those_before_it(makehuman_assets):
     fresh = make_head("makehuman", seed, open_assets(makehuman_assets.folder))
     np.testing.assert_array_equal(after.vertices, fresh.vertices)
     np.testing.assert_array_equal(after.colours, fresh.colours)
+
+
+def stored_places():
+    """The table's corners and weights."""
+    with np.load(TABLE) as table:
+        return table["corners"], table["weights"]
+
+
+def test_the_table_holds_places_on_triangles():
+    corners, weights = stored_places()
+    assert corners.shape == weights.shape == (468, 3)
+    assert weights.min() >= 0
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
+
+
+def test_mirror_pairs_are_those_of_the_face_mesh():
+    pairs = mirror_pairs()
+    assert len(pairs) == 60
+    assert all(pairs[pairs[point]] == point for point in pairs)
+    for point, other in ((95, 324), (88, 318), (178, 402), (87, 317), (14, 14), (13, 13), (191, 415), (78, 308)):
+        assert pairs[point] == other
+
+
+def test_the_nearest_place_of_a_triangle_is_that_of_a_dense_search():
+    rng = np.random.default_rng(4)
+    share = np.stack(np.meshgrid(*[np.linspace(0, 1, 201)] * 2), -1).reshape(-1, 2)
+    share = share[share.sum(1) <= 1]
+    dense = np.column_stack([1 - share.sum(1), share])
+    for dimensions in (2, 3):
+        for _ in range(20):
+            triangle, point = rng.normal(size=(3, dimensions)), 2 * rng.normal(size=dimensions)
+            weights = closest(triangle, point)
+            assert weights.min() >= 0
+            assert weights.sum() == pytest.approx(1)
+            best = np.linalg.norm(dense @ triangle - point, axis=1).min()
+            assert np.linalg.norm(weights @ triangle - point) <= best + 1e-9
+            assert np.linalg.norm(weights @ triangle - point) >= best - 0.02
+
+
+def test_a_point_between_the_lips_goes_to_the_rim_that_faces_the_camera():
+    # A square that faces the camera, one that faces away right behind the point.
+    pixels = np.array([[0, 10], [10, 10], [10, 20], [0, 20], [0, 4], [10, 4], [10, 9], [0, 9]], np.float64)
+    front, away = [[0, 2, 1], [0, 3, 2]], [[4, 5, 6], [4, 6, 7]]
+    base = np.column_stack([pixels, np.arange(8)])
+    lip = Lip(triangles=np.array(front + away, np.int32), points=(95,))
+    place = places_on_lip(lip, base, pixels, np.array([[5.0, 8.0]]))
+    np.testing.assert_allclose(place[0, :2], [5, 10], atol=1e-9)
+
+
+def lip_rows(base):
+    """Rows of the inner lips on a base mesh, corners included, from the subject's right to the left."""
+    marks = skin_landmarks(base)
+    return [
+        marks[[right, *row, left]] for rows in (LOWER, UPPER) for row, (right, left) in zip(rows, CORNERS, strict=True)
+    ]
+
+
+def test_lip_points_lie_on_smooth_symmetric_curves(makehuman_assets):
+    for row in lip_rows(makehuman_assets.base.vertices):
+        np.testing.assert_allclose(row, row[::-1] * [-1, 1, 1], atol=0.003)
+        assert (np.diff(row[:, 0]) > 0.01).all()
+        assert np.abs(row[1:-1] - 0.5 * (row[:-2] + row[2:])).max() < 0.04  # decimetres; the mouth is 0.5 wide
+
+
+def test_lip_points_of_random_people_stay_smooth(makehuman_assets):
+    rng = np.random.default_rng(11)
+    for _ in range(3):
+        for row in lip_rows(makehuman_assets.morph(sample_person(makehuman_assets, rng).weights)):
+            width = row[-1, 0] - row[0, 0]
+            assert (np.diff(row[:, 0]) > 0).all()
+            assert np.abs(row[1:-1] - 0.5 * (row[:-2] + row[2:])).max() < 0.12 * width
+
+
+def test_inner_lips_of_the_ground_truth_are_smooth():
+    # Needs no assets: the committed landmarks were made from the table.
+    for head in load_ground_truth():
+        face = head.landmarks[10, 1] - head.landmarks[152, 1]
+        for rows in (LOWER, UPPER):
+            row = head.landmarks[[78, *rows[0], 308]]
+            assert np.abs(row[1:-1] - 0.5 * (row[:-2] + row[2:])).max() < 0.03 * face
+        lower, upper = (head.landmarks[[78, *rows[0], 308]] for rows in (LOWER, UPPER))
+        above = np.interp(lower[:, 0], upper[:, 0], upper[:, 1])
+        assert (above - lower[:, 1] > -0.01 * face).all()
+        assert (lower[:, 1] > head.landmarks[17, 1]).all()

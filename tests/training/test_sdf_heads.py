@@ -13,7 +13,12 @@ from pshead_core.config.run import CameraConfig, PortraitConfig
 from pshead_core.errors import PsheadError
 from pshead_core.portrait.facts import FaceFacts
 from pshead_core.portrait.frame import make_frame
+from training.common.files import write_tensors
+from training.common.landmarks import CORRECTED, correct_folder, corrected, similarity
+from training.common.shards import DataSettings, draw_shard, plan_shards, read_shard
 from training.heads import HELD_OUT_SEED, make_head
+from training.heads.sdf.build import sample_draft
+from training.heads.sdf.landmarks import EAR, FRAMING, LEFT_OVAL, RIGHT_OVAL, landmarks, smooth_oval
 from training.render import Jitter, apply_jitter, render_head, sample_jitter
 
 SIDE_PX = 256
@@ -154,3 +159,66 @@ def test_unknown_sources_and_missing_assets_are_refused():
         make_head("clay", 0)
     with pytest.raises(PsheadError, match="need the assets folder"):
         make_head("makehuman", 0)
+
+
+def bare(seed):
+    draft = sample_draft(seed)
+    return landmarks(draft.shape, draft.lift, draft.angle, draft.gaze)
+
+
+def test_the_jaw_is_smooth_in_depth_and_what_frames_the_head_stays():
+    jumps = []
+    for seed in range(HELD_OUT_SEED + 110, HELD_OUT_SEED + 116):
+        raw = bare(seed)
+        marks = smooth_oval(raw)
+        for ring in (RIGHT_OVAL, LEFT_OVAL):
+            frame = [ring[place] for place in FRAMING]
+            np.testing.assert_array_equal(marks[frame], raw[frame])
+            jaw = list(ring[EAR + 2 :])
+            bends = [np.abs(np.diff(points[jaw, 2], 2)).max() for points in (raw, marks)]
+            jumps.append(bends)
+            assert bends[1] < 0.14  # local: the face is 1.5 high
+            # Seen from the front, the outline stays where it was.
+            assert np.linalg.norm(marks[list(ring), :2] - raw[list(ring), :2], axis=1).max() < 0.12
+        inside = np.setdiff1d(np.arange(478), RIGHT_OVAL + LEFT_OVAL)
+        np.testing.assert_array_equal(marks[inside], raw[inside])
+    assert np.mean(jumps, axis=0)[0] > 2 * np.mean(jumps, axis=0)[1]
+
+
+def test_similarity_is_found_again():
+    rng = np.random.default_rng(2)
+    points = rng.normal(size=(20, 3))
+    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    rotation *= np.sign(np.linalg.det(rotation))
+    turned, shift = similarity(points, 1.7 * points @ rotation.T + [1, 2, 3])
+    np.testing.assert_allclose(turned, 1.7 * rotation, atol=1e-12)
+    np.testing.assert_allclose(shift, [1, 2, 3], atol=1e-12)
+
+
+def test_landmarks_of_old_shards_become_those_of_the_drawn_heads(tmp_path):
+    settings = DataSettings(views=2, side_px=16, shard_heads=2)
+    job = plan_shards(2, ("sdf",), settings)[0]
+    tensors, words = draw_shard(job, settings, None)
+    old = tensors["landmarks"].clone()
+    old[:, list(CORRECTED["sdf"])] += 0.05 * torch.randn(2, len(CORRECTED["sdf"]), 3)
+    facts = {"captions": words}
+    write_tensors(tmp_path / "data" / job.name, tensors | {"landmarks": old}, facts)
+    write_tensors(tmp_path / "latents" / job.name, {"landmarks": old.repeat(2, 1, 1)}, facts)
+    for name, repeats in (("data", 1), ("latents", 2)):
+        assert correct_folder(tmp_path / name, None, check=True) == 1
+        assert correct_folder(tmp_path / name, None) == 1
+        assert correct_folder(tmp_path / name, None) == 0  # a second call finds nothing to do
+        found, kept = read_shard(tmp_path / name / job.name)
+        torch.testing.assert_close(found["landmarks"], tensors["landmarks"].repeat(repeats, 1, 1), atol=1e-5, rtol=0)
+        assert kept == facts
+    found, _ = read_shard(tmp_path / "data" / job.name)
+    torch.testing.assert_close(found["rgba"], tensors["rgba"], atol=0, rtol=0)
+
+
+def test_a_shard_of_other_heads_is_refused(sdf_heads):
+    stored = sdf_heads[0].landmarks.astype(np.float64)
+    np.testing.assert_allclose(corrected("sdf", sdf_heads[0].seed, stored, None), stored, atol=1e-5)
+    with pytest.raises(PsheadError, match="do not fit"):
+        corrected("sdf", sdf_heads[1].seed, stored, None)
+    with pytest.raises(PsheadError, match="assets"):
+        corrected("makehuman", 0, stored, None)

@@ -79,7 +79,9 @@ def test_the_loss_is_the_sum_of_its_parts_and_each_part_is_the_formula(vae):
     truth = torch.rand(2, 3, 64, 64, generator=generator) * 2 - 1
     noise = torch.zeros(2, 4, 8, 8)
     with torch.no_grad():
-        loss, parts = vae_loss(vae, Batch(image=truth, mask=torch.ones(2, 1, 64, 64)), SMALL, noise)
+        loss, parts = vae_loss(
+            vae, Batch(image=truth, mask=torch.ones(2, 1, 64, 64), focus=torch.zeros(2, 1, 64, 64)), SMALL, noise
+        )
         posterior = vae.encode(truth).latent_dist
         found = vae.decode(posterior.mean).sample
     error = (found - truth).numpy().astype(np.float64)
@@ -100,7 +102,7 @@ def test_grey_errors_are_no_chroma(vae):
     for value in twin.parameters():
         torch.nn.init.zeros_(value)
     torch.nn.init.constant_(twin.decoder.conv_out.bias, 0.3)
-    batch = Batch(image=truth, mask=truth[:, :1])
+    batch = Batch(image=truth, mask=truth[:, :1], focus=torch.zeros_like(truth[:, :1]))
     _, parts = vae_loss(twin, batch, SMALL, torch.zeros(1, 4, 8, 8))
     assert parts["chroma"] == pytest.approx(0, abs=1e-6)
     assert parts["cells"] == pytest.approx(0.3, abs=1e-5)
@@ -110,13 +112,16 @@ def test_grey_errors_are_no_chroma(vae):
 
 
 def test_training_beats_an_untrained_model_and_goes_on_from_its_state(pictures, tmp_path):
-    task = vae_task(pictures, SMALL, evenly(pictures, 8), batch=4, crops_until=30, device="cpu")
+    some = evenly(pictures, 8)
+    task = vae_task(pictures, SMALL, (some, torch.zeros_like(some[:, :1])), batch=4, crops_until=30, device="cpu")
     settings = LoopSettings(
-        steps=40, learning_rate=5e-3, evaluate_every=40, warmup_steps=5, average_decay=0.9, bf16=False
+        steps=40, learning_rate=1e-2, evaluate_every=40, warmup_steps=5, average_decay=0.9, bf16=False
     )
-    before = measure(evenly(pictures, 8), torch.zeros_like)
+    torch.manual_seed(settings.seed)
+    untrained = build_vae(SMALL).eval()
+    before = measure(some, lambda image: reconstruct(untrained, image))
     state = train(lambda: build_vae(SMALL), task, settings, tmp_path)
-    assert state.best > before["head_psnr_db"]
+    assert state.curves[-1]["held_out"]["psnr_db"] > before["psnr_db"] + 1.0
     assert settings_of(tmp_path) == SMALL
     assert train(lambda: build_vae(SMALL), task, settings, tmp_path).step == 40
 
@@ -135,7 +140,7 @@ def test_figures_of_perfect_and_of_reduced_pictures(pictures):
 
 def test_the_contact_sheet_shows_truth_beside_reconstruction(pictures):
     rgba = evenly(pictures, 8)
-    sheet = np.asarray(contact_sheet(rgba, lambda image: -torch.ones_like(image), columns=4, zoom=1))
+    sheet = np.asarray(contact_sheet(plain_batch(rgba).image, lambda image: -torch.ones_like(image), columns=4, zoom=1))
     assert sheet.shape == (2 * 68, 4 * 132, 3)
     truth = (plain_batch(rgba).image[5].permute(1, 2, 0) / 2 + 0.5).numpy() * 255
     cell = sheet[68 : 68 + 64, 132 : 132 + 128].astype(float)
@@ -174,3 +179,15 @@ def test_a_sampler_begins_as_a_filter_of_its_own_channel(vae):
         assert torch.allclose(down(image), functional.avg_pool2d(image, 2), atol=1e-6)
         bilinear = functional.interpolate(image, scale_factor=2, mode="bilinear")
         assert torch.allclose(up(image)[..., 1:-1, 1:-1], bilinear[..., 1:-1, 1:-1], atol=1e-6)
+
+
+def test_face_error_counts_at_the_focus_only():
+    rgba = torch.ones(2, 4, 16, 16)
+    focus = torch.zeros(2, 1, 16, 16)
+    focus[0, :, 4:8, 4:8] = 1.0
+    spoilt = torch.ones(2, 3, 16, 16)
+    spoilt[:, :, :4] = -1.0  # beside the face
+    assert measure(rgba, lambda image: spoilt, focus)["face_psnr_db"] > 100
+    spoilt = torch.where(focus.bool().expand(2, 3, 16, 16), torch.full((2, 3, 16, 16), 0.8), spoilt)
+    assert measure(rgba, lambda image: spoilt, focus)["face_psnr_db"] == pytest.approx(20.0, abs=1e-3)
+    assert "face_psnr_db" not in measure(rgba, lambda image: spoilt)

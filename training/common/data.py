@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
 from pshead_core.errors import PsheadError
 from training.common.colour import turn_hue
+from training.common.focus import focus_map, focus_points
 from training.common.shards import SETTINGS_FILE, read_shard
 from training.ground_truth import load_ground_truth
 
@@ -23,6 +24,8 @@ class Pictures:
     """Per shard `[picture, side, side, 4]`, uint8, straight colour; mapped from the files."""
     starts: Tensor
     """`[shard + 1]`: index of the first picture of each shard, then the number of pictures."""
+    focus_px: Tensor | None = None
+    """`[picture, point, 2]`: where eyes, nose and mouth are, far outside where they are not seen."""
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -34,6 +37,13 @@ class Pictures:
         picked = [self.rgba[shard][row] for shard, row in zip(shards.tolist(), within.tolist(), strict=True)]
         return torch.stack(picked).permute(0, 3, 1, 2).float() / 255
 
+    def focus(self, index: Tensor) -> Tensor:
+        """Return `[picture, 1, side, side]` in 0..1: 1 at eyes, nose and mouth; 0 where nothing is known of them."""
+        side_px = self.rgba[0].shape[1]
+        if self.focus_px is None:
+            return torch.zeros(len(index), 1, side_px, side_px)
+        return focus_map(self.focus_px[index], side_px)
+
 
 @frozen(kw_only=True, eq=False)
 class Batch:
@@ -43,6 +53,8 @@ class Batch:
     """`[picture, 3, side, side]` in -1..1."""
     mask: Tensor
     """`[picture, 1, side, side]`: alpha of the head, 0..1."""
+    focus: Tensor
+    """`[picture, 1, side, side]` in 0..1: 1 at eyes, nose and mouth."""
 
 
 def open_pictures(folder: Path) -> Pictures:
@@ -52,8 +64,10 @@ def open_pictures(folder: Path) -> Pictures:
         PsheadError: there are none, or they are held out.
     """
     _check_range(folder, held_out=False)
-    paths = sorted(folder.glob("*.safetensors"))
-    return as_pictures([read_shard(path)[0]["rgba"].flatten(0, 1) for path in paths])
+    shards = [read_shard(path)[0] for path in sorted(folder.glob("*.safetensors"))]
+    side_px = shards[0]["rgba"].shape[2]
+    focus = [focus_points(one["landmarks"], one["azimuth_deg"], side_px).flatten(0, 1) for one in shards]
+    return evolve(as_pictures([one["rgba"].flatten(0, 1) for one in shards]), focus_px=torch.cat(focus))
 
 
 def as_pictures(parts: list[Tensor]) -> Pictures:
@@ -94,6 +108,7 @@ def _check_range(folder: Path, held_out: bool) -> None:
 def truth_pictures(side_px: int) -> dict[str, Pictures]:
     """Return the committed ground-truth set by source (6 heads, 25 views each), reduced by areas to `side_px`."""
     parts: dict[str, list[Tensor]] = {}
+    points: dict[str, list[Tensor]] = {}
     for head in load_ground_truth():
         rgba = torch.from_numpy(head.images).permute(0, 3, 1, 2)
         alpha = rgba[:, 3:]
@@ -103,13 +118,16 @@ def truth_pictures(side_px: int) -> dict[str, Pictures]:
         straight = torch.cat([small[:, :3] / small[:, 3:].clamp_min(1e-6), small[:, 3:]], 1)
         small = (straight.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
         parts.setdefault(head.source, []).append(small)
-    return {source: as_pictures(some) for source, some in parts.items()}
+        landmarks = torch.from_numpy(head.landmarks)[None]
+        points.setdefault(head.source, []).append(focus_points(landmarks, head.cameras.azimuth_deg[None], side_px)[0])
+    return {source: evolve(as_pictures(some), focus_px=torch.cat(points[source])) for source, some in parts.items()}
 
 
-def plain_batch(rgba: Tensor, background: float = 1.0) -> Batch:
+def plain_batch(rgba: Tensor, background: float = 1.0, focus: Tensor | None = None) -> Batch:
     """Return pictures `[picture, 4, side, side]` over one grey (the core's background is white), nothing varied."""
     alpha = rgba[:, 3:]
-    return Batch(image=(rgba[:, :3] * alpha + background * (1 - alpha)) * 2 - 1, mask=alpha)
+    image = (rgba[:, :3] * alpha + background * (1 - alpha)) * 2 - 1
+    return Batch(image=image, mask=alpha, focus=torch.zeros_like(alpha) if focus is None else focus)
 
 
 def random_batch(pictures: Pictures, count: int, crop_px: int | None, generator: torch.Generator) -> Batch:
@@ -121,22 +139,38 @@ def random_batch(pictures: Pictures, count: int, crop_px: int | None, generator:
         crop_px: side of random crops; None takes whole pictures.
         generator: of the step.
     """
-    rgba = pictures.take(torch.randint(len(pictures), (count,), generator=generator))
+    index = torch.randint(len(pictures), (count,), generator=generator)
+    layers = torch.cat([pictures.take(index), pictures.focus(index)], 1)
     mirrored = torch.rand(count, generator=generator) < 0.5
-    rgba = torch.where(mirrored[:, None, None, None], rgba.flip(-1), rgba)
+    layers = torch.where(mirrored[:, None, None, None], layers.flip(-1), layers)
     if crop_px is not None:
-        rgba = random_crops(rgba, crop_px, generator)
+        layers = random_crops(layers, crop_px, generator)
+    rgba, focus = layers[:, :4], layers[:, 4:]
     colour = recolour(rgba[:, :3], generator)
     alpha = vary_fringe(rgba[:, 3:], generator)
     background = random_background(len(rgba), rgba.shape[-1], generator)
-    return Batch(image=(colour * alpha + background * (1 - alpha)) * 2 - 1, mask=alpha)
+    return Batch(image=(colour * alpha + background * (1 - alpha)) * 2 - 1, mask=alpha, focus=focus)
 
 
-def random_crops(rgba: Tensor, side_px: int, generator: torch.Generator) -> Tensor:
-    """Return one crop of each picture; crops that show nothing of the head are rare, as the head fills the frame."""
-    room = rgba.shape[-1] - side_px + 1
-    corners = torch.randint(room, (len(rgba), 2), generator=generator).tolist()
-    return torch.stack([part[:, y : y + side_px, x : x + side_px] for part, (y, x) in zip(rgba, corners, strict=True)])
+def random_crops(layers: Tensor, side_px: int, generator: torch.Generator) -> Tensor:
+    """Return one crop of each picture `[picture, layer, side, side]`, whose last layer is the focus.
+
+    Half of the pictures that show a face are cropped about it. Crops that show nothing of the head are rare, as the
+    head fills the frame.
+    """
+    room = layers.shape[-1] - side_px + 1
+    corners = torch.randint(room, (len(layers), 2), generator=generator)
+    about = torch.rand(len(layers), generator=generator) < 0.5
+    shaken = torch.randint(-side_px // 4, side_px // 4 + 1, (len(layers), 2), generator=generator)
+    weight = layers[:, -1]
+    sure = weight.sum((1, 2))
+    line = torch.arange(layers.shape[-1]).float()
+    centre = torch.stack([(weight.sum(2) * line).sum(1), (weight.sum(1) * line).sum(1)], 1) / sure.clamp_min(1)[:, None]
+    wanted = (centre.round().long() - side_px // 2 + shaken).clamp(0, room - 1)
+    corners = torch.where((about & (sure > 1))[:, None], wanted, corners).tolist()
+    return torch.stack(
+        [part[:, y : y + side_px, x : x + side_px] for part, (y, x) in zip(layers, corners, strict=True)]
+    )
 
 
 def recolour(colour: Tensor, generator: torch.Generator) -> Tensor:
@@ -159,12 +193,12 @@ def vary_fringe(alpha: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def random_background(count: int, side_px: int, generator: torch.Generator) -> Tensor:
-    """Return `[picture, 3, side, side]`: a third white, a third one colour, a third from one colour to another."""
-    kind = torch.randint(3, (count,), generator=generator)[:, None, None, None]
+    """Return `[picture, 3, side, side]`: half white, a quarter one colour, a quarter from one colour to another."""
+    kind = torch.randint(4, (count,), generator=generator)[:, None, None, None]
     first, second = torch.rand(2, count, 3, 1, 1, generator=generator)
     angle = torch.rand(count, generator=generator)[:, None, None] * 2 * torch.pi
     line = torch.linspace(-1, 1, side_px)
     along = (angle.cos() * line[None, None, :] + angle.sin() * line[None, :, None]) / 2**0.5 * 0.5 + 0.5
     ramp = first + (second - first) * along[:, None]
-    plain = torch.where(kind == 0, torch.ones(()), first)
-    return torch.where(kind == 2, ramp, plain.expand_as(ramp))
+    plain = torch.where(kind < 2, torch.ones(()), first)
+    return torch.where(kind == 3, ramp, plain.expand_as(ramp))

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from pshead_core.errors import PsheadError
 from training.common.curves import write_curves
+from training.common.muon import Muon
 from training.common.progress import duration
 from training.common.seeds import step_generator
 from training.common.state import TrainingState, fresh_state, load_state, save_best, save_state, update_average
 
-UNBINDING = ("evaluate_every", "save_every")
-"""Settings that change no weights: a later call may choose others."""
+UNBINDING = ("steps", "evaluate_every", "save_every")
+"""Settings that a later call may choose anew: where the learning rate ends, and when to look and save."""
 
 
 @frozen(kw_only=True)
@@ -28,7 +29,7 @@ class LoopSettings:
 
     steps: int
     """In all; the learning rate's curve ends here."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     schedule: str = "cosine"
     """`cosine` (to a hundredth) or `constant`."""
     warmup_steps: int = 50
@@ -91,9 +92,7 @@ def train(
     """
     torch.manual_seed(settings.seed)
     model = build().to(device)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay
-    )
+    optimiser = Muon(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     state = fresh_state(model, optimiser)
     identity = {**asdict(settings), **task.settings}
     for name in UNBINDING:

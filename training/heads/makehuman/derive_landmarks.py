@@ -2,7 +2,10 @@
 
 Many random bare heads are drawn from the front, MediaPipe finds its points, each point is cast back onto the skin's
 triangles and carried to the same place of the unmorphed base mesh. The median place over the heads, put back onto the
-nearest triangle, is the point's fixed place. Irises are not in the table: they follow the eyeballs.
+nearest triangle, is the point's fixed place. Points of the inner lips are cast onto the outside of their own lip only
+(`lips`). Irises are not in the table: they follow the eyeballs.
+
+`--only-lips` derives those lip points anew and leaves all others as the table has them.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pshead_core.cameras.camera import orbit
 from training.heads.makehuman.assets import MakeHumanAssets
 from training.heads.makehuman.body import eye_spheres
 from training.heads.makehuman.landmarks import TABLE, face_triangles
+from training.heads.makehuman.lips import OPENING, lips, mirror_pairs, nearest_place, places_on_lip
 from training.heads.makehuman.people import sample_person
 from training.heads.mediapipe_points import detect
 from training.heads.mesh import Part, join, triangulate, vertex_normals
@@ -31,6 +35,8 @@ Floats = NDArray[np.float32]
 SIDE_PX = 512
 SCALE, EYE_Y = 0.31, 7.25
 """World units per decimetre and the height of the eyes: a rough frame that needs no landmarks."""
+PAIRS = mirror_pairs() | {234: 454, 454: 234, 227: 447, 447: 227}
+"""Points and their mirror images where neighbours lie so close that distances confuse them: lips, before the ears."""
 
 
 def _bare_head(assets: MakeHumanAssets, morphed: Floats, rng: np.random.Generator) -> Part:
@@ -65,12 +71,13 @@ def places_on_base(assets: MakeHumanAssets, heads: int, seed: int, paint: Floats
     rng = np.random.default_rng(seed)
     camera = orbit(torch.zeros(1), torch.zeros(1), distance=2.0, fovy_deg=49.1, side_px=SIDE_PX)
     triangles, base = face_triangles(assets), assets.base.vertices.astype(np.float64)
+    both_lips = lips(assets)
     out = np.full((heads, 468, 3), np.nan)
     for head in range(heads):
         person = sample_person(assets, rng)
         weights = {name: weight for name, weight in person.weights.items() if "mouth-open" not in name}
         # A slightly open mouth keeps the inner lips apart.
-        weights["expression/units/caucasian/mouth-open"] = float(rng.uniform(0.1, 0.35))
+        weights[OPENING] = float(rng.uniform(0.1, 0.35))
         morphed = assets.morph(weights)
         part = _bare_head(assets, morphed, rng)
         colours = part.colours.copy()
@@ -95,23 +102,36 @@ def places_on_base(assets: MakeHumanAssets, heads: int, seed: int, paint: Floats
             if np.abs(shares).max() > 3:
                 continue
             out[head, n] = shares @ base[[i, j, k]]
+        flat = skin[:, :2].astype(np.float64)
+        for lip in both_lips:
+            rows = list(lip.points)
+            out[head, rows] = places_on_lip(lip, base, flat, points[rows, :2].astype(np.float64))
         print(f"head {head + 1}/{heads}: {np.isfinite(out[head, :, 0]).sum()} of 468 points on the skin", flush=True)
     return out
 
 
 def main() -> None:
     """Derive the table in two rounds, the second with painted lips, and write it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--assets", type=Path, required=True)
     parser.add_argument("--heads", type=int, default=120)
     parser.add_argument("--seed", type=int, default=20_000)
+    parser.add_argument("--only-lips", action="store_true", help="keep all points but those of the inner lips")
     arguments = parser.parse_args()
     assets = MakeHumanAssets(arguments.assets)
-    first = table_from(assets, places_on_base(assets, max(arguments.heads // 4, 8), arguments.seed + 1, None))
-    np.savez_compressed(TABLE, **first)
+    if not arguments.only_lips:
+        first = table_from(assets, places_on_base(assets, max(arguments.heads // 4, 8), arguments.seed + 1, None))
+        np.savez_compressed(TABLE, **first)
     from training.heads.makehuman.masks import lip_paint  # noqa: PLC0415  (it needs the table of the first round)
 
     table = table_from(assets, places_on_base(assets, arguments.heads, arguments.seed, lip_paint(assets)))
+    if arguments.only_lips:
+        rows = sorted(mirror_pairs())
+        with np.load(TABLE) as old:
+            kept = {name: old[name].copy() for name in table}
+        for name, values in table.items():
+            kept[name][rows] = values[rows]
+        table = kept
     np.savez_compressed(TABLE, **table)
     print(f"wrote {TABLE}")
 
@@ -124,31 +144,25 @@ def table_from(assets: MakeHumanAssets, places: NDArray[np.float64]) -> dict[str
     middle = 0.5 * (middle + middle[mirror] * np.array([-1.0, 1.0, 1.0]))
     corners = np.empty((468, 3), np.int32)
     weights = np.empty((468, 3), np.float32)
-    centres = base[triangles].mean(axis=1)
+    own = {n: lip.triangles for lip in lips(assets) for n in lip.points}
     for n in range(468):
-        near = triangles[np.argsort(np.square(centres - middle[n]).sum(axis=1))[:40]]
-        shares = np.stack([_closest(base[t], middle[n]) for t in near])
-        distance = np.square(np.einsum("tc,tcd->td", shares, base[near]) - middle[n]).sum(axis=1)
-        best = int(np.argmin(distance))
-        corners[n], weights[n] = near[best], shares[best]
+        allowed = own.get(n, triangles)
+        centres = base[allowed].mean(axis=1)
+        near = allowed[np.argsort(np.square(centres - middle[n]).sum(axis=1))[:40]]
+        corners[n], weights[n] = nearest_place(near, base, middle[n])
     return {"corners": corners, "weights": weights}
 
 
 def mirror_points(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return for each point the one nearest to its mirror image (x to -x)."""
+    """Return for each point the one on the other side: known pairs, and what lies nearest to its mirror image."""
     mirrored = points * np.array([-1.0, 1.0, 1.0])
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
 
-    cost = np.square(mirrored[:, None] - points[None]).sum(axis=2)
-    return np.asarray(linear_sum_assignment(np.nan_to_num(cost, nan=1e6))[1])
-
-
-def _closest(corners: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return barycentric weights of the point of a triangle nearest to a point, by clipping (good to its border)."""
-    edges = np.stack([corners[1] - corners[0], corners[2] - corners[0]], axis=1)
-    uv = np.clip(np.linalg.lstsq(edges, point - corners[0], rcond=None)[0], 0, 1)
-    uv = uv / max(1.0, uv.sum())
-    return np.array([1 - uv.sum(), uv[0], uv[1]])
+    cost = np.nan_to_num(np.square(mirrored[:, None] - points[None]).sum(axis=2), nan=1e6)
+    for point, other in PAIRS.items():
+        cost[point], cost[:, other] = 1e9, 1e9
+        cost[point, other] = 0.0
+    return np.asarray(linear_sum_assignment(cost)[1])
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ Floats = NDArray[np.float32]
 
 LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 """MediaPipe's outer lip line."""
-MOUTH = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
-"""MediaPipe's inner lip line."""
+MOUTH_Y, MOUTH_BACK = 6.6136923, 0.60345674
+"""Height of the line between the lips, and depth of the mouth's back, of the base mesh: constants, so that pictures
+stay the same when lip points are derived anew."""
 RIGHT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
 LEFT_EYE = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
 RIGHT_BROW = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
@@ -83,10 +84,10 @@ def make_masks(assets: MakeHumanAssets) -> Masks:
     vertices = assets.base.vertices
     marks = skin_landmarks(vertices)
     lips = _front(vertices, marks, LIPS, 0.05)
-    depth = marks[list(MOUTH), 2].min()
+    back = np.float32(MOUTH_BACK) - np.float32(0.12)
     wide = np.abs(vertices[:, 0]) < 0.9 * abs(float(marks[61, 0]))
-    level = np.abs(vertices[:, 1] - marks[[13, 14], 1].mean()) < 0.30
-    mouth = soft(vertices[:, 2] - (depth - 0.12), 0.08) * wide * level * (vertices[:, 2] > 0.2)
+    level = np.abs(vertices[:, 1] - np.float32(MOUTH_Y)) < 0.30
+    mouth = soft(vertices[:, 2] - back, 0.08) * wide * level * (vertices[:, 2] > 0.2)
     around = np.maximum(_front(vertices, marks, RIGHT_EYE, 0.22, 0.07), _front(vertices, marks, LEFT_EYE, 0.22, 0.07))
     line = np.maximum(_front(vertices, marks, RIGHT_EYE, 0.035, 0.012), _front(vertices, marks, LEFT_EYE, 0.035, 0.012))
     brows = np.maximum(_front(vertices, marks, RIGHT_BROW, 0.07), _front(vertices, marks, LEFT_BROW, 0.07))
@@ -112,19 +113,19 @@ def make_masks(assets: MakeHumanAssets) -> Masks:
 
 
 def _beards(vertices: Floats, marks: Floats, lips: Floats) -> tuple[Floats, Floats, Floats]:
-    mouth = marks[[13, 14]].mean(axis=0)
+    mouth_y = np.float32(MOUTH_Y)
     chin, jaw = marks[152], marks[[58, 288]].mean(axis=0)
     # Upper border: from the sideburns before the ears down across the cheek to the corners of the mouth.
     share = np.clip(np.abs(vertices[:, 0]) / abs(float(marks[234, 0])), 0, 1)
-    border = mouth[1] - 0.02 + np.power(np.clip((share - 0.35) / 0.65, 0, 1), 2.2) * (marks[234, 1] - mouth[1] + 0.1)
+    border = mouth_y - 0.02 + np.power(np.clip((share - 0.35) / 0.65, 0, 1), 2.2) * (marks[234, 1] - mouth_y + 0.1)
     below = soft(vertices[:, 1] - border, 0.16)
     neck = soft((chin[1] - 0.16) - vertices[:, 1] - np.clip(jaw[2] + 0.5 - vertices[:, 2], 0, 0.3), 0.2)
     front = soft((marks[234, 2] - 0.02) - vertices[:, 2], 0.16)
     beard = below * neck * front
     nose = float(marks[2, 1])
-    high = soft(vertices[:, 1] - (nose - 0.07), 0.08) * soft(mouth[1] - vertices[:, 1], 0.1)
+    high = soft(vertices[:, 1] - (nose - 0.07), 0.08) * soft(mouth_y - vertices[:, 1], 0.1)
     moustache = high * soft(np.abs(vertices[:, 0]) - 0.34, 0.12) * (vertices[:, 2] > marks[61, 2] - 0.1)
-    low = soft(vertices[:, 1] - mouth[1], 0.1) * neck * soft(np.abs(vertices[:, 0]) - 0.24, 0.14)
+    low = soft(vertices[:, 1] - mouth_y, 0.1) * neck * soft(np.abs(vertices[:, 0]) - 0.24, 0.14)
     goatee = low * (vertices[:, 2] > marks[61, 2] - 0.35)
     keep = 1 - lips
     full, chin_only = np.maximum(beard, moustache), np.maximum(goatee, moustache)

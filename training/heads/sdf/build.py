@@ -14,7 +14,7 @@ from training.heads.mesh import Part, join, occluded, occlusion
 from training.heads.props import glasses, hat
 from training.heads.sdf.collar import dress
 from training.heads.sdf.decals import brows, eyes, lips
-from training.heads.sdf.landmarks import landmarks
+from training.heads.sdf.landmarks import landmarks, smooth_oval
 from training.heads.sdf.paint import Colours, paint
 from training.heads.sdf.shape import HAIR_STYLES, NECKLINES, Shape, sample_shape
 from training.heads.sdf.surface import surface
@@ -162,6 +162,12 @@ def sdf_parts(draft: Draft, marks: Floats) -> list[Part]:
     return parts
 
 
+def bare_landmarks(seed: int) -> NDArray[np.float32]:
+    """Return the landmarks `[478, 3]` of a seed's head before it is framed: without its mesh, so quickly."""
+    draft = sample_draft(seed)
+    return smooth_oval(landmarks(draft.shape, draft.lift, draft.angle, draft.gaze))
+
+
 def make_sdf_head(seed: int) -> Head:
     """Return the head of a seed; the same seed gives the same head."""
     draft = sample_draft(seed)
@@ -176,7 +182,7 @@ def make_sdf_head(seed: int) -> Head:
         triangles=whole.triangles,
         colours=np.asarray(whole.colours * (1 - 0.75 * shade * occluded(parts))[:, None], np.float32),
         normals=whole.normals,
-        landmarks=placement.apply(marks),
+        landmarks=placement.apply(smooth_oval(marks)),  # parts and frame keep the unsmoothed ones
         attributes=draft.attributes,
         source="sdf",
         seed=seed,

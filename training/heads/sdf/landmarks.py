@@ -23,6 +23,19 @@ TABLE = Path(__file__).with_name("landmarks.npz")
 """Derived by us: `coefficients` `[features, 936]` (x, then y, of 468 points) and `outline_z` `[468]`."""
 IRIS_RADIUS = 0.063
 FACE_MIDDLE = (0.0, -0.35)
+CAMERA_Z = 2.0 / 0.31
+"""Of the camera by which the map was fitted (`derive_landmarks`), local."""
+RIGHT_OVAL = (10, 109, 67, 103, 54, 21, 162, 127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152)
+"""The face's outline on the subject's right side, forehead to chin."""
+LEFT_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152)
+EAR, CHIN = 8, 18
+"""Places in both lists."""
+FRAMING = (0, 7, 8, 9, 18)
+"""Places of points by which a head is framed (`training.heads.frame`): pictures depend on them, so they stay."""
+FREE_OVAL = tuple(ring[n] for ring in (RIGHT_OVAL, LEFT_OVAL) for n in range(CHIN + 1) if n not in FRAMING)
+"""Points that `smooth_oval` moves."""
+ON_THE_SKIN = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 17, 18)
+"""Places whose rays end on the face in most heads; between them the jaw hides nothing but neck and ears."""
 
 
 def features(p: Shape, lift: float, angle: float) -> Doubles:
@@ -61,6 +74,40 @@ def landmarks(p: Shape, lift: float, angle: float, gaze: tuple[float, float]) ->
     z = np.where(np.abs(z - outline_z) > 0.27, outline_z, z)
     skin = np.column_stack([xy, z])
     return np.concatenate([skin, irises(p, gaze)]).astype(np.float32)
+
+
+@cache
+def _oval_depth() -> Doubles:
+    """Return the usual depth of the outline `[19]`, forehead to chin."""
+    _, outline_z = _table()
+    z = np.maximum(outline_z[list(RIGHT_OVAL)], outline_z[list(LEFT_OVAL)])
+    return np.asarray(np.interp(np.arange(len(z)), ON_THE_SKIN, z[list(ON_THE_SKIN)]))
+
+
+def smooth_oval(marks: Floats) -> Floats:
+    """Return the landmarks with an outline of the face that is smooth from all sides.
+
+    Rays beside the jaw or an ear end on the neck or behind: depths of single points are of no use. The outline takes
+    the usual depth instead, shifted so that it meets forehead, ears and chin, and the same shape on both sides.
+
+    Args:
+        marks: `[478, 3]`, local.
+    """
+    usual, places, met = _oval_depth(), np.arange(CHIN + 1), [0, EAR, CHIN]
+    sides = []
+    for ring in (RIGHT_OVAL, LEFT_OVAL):
+        own = marks[list(ring)].astype(np.float64)
+        depth = usual + np.interp(places, met, (own[:, 2] - usual)[met])
+        # Nearer by so much, a point must lie closer to the middle to be seen at the same place from the front.
+        xy = own[:, :2] * ((CAMERA_Z - depth) / (CAMERA_Z - own[:, 2]))[:, None]
+        sides.append(np.column_stack([xy, depth]))
+    mirror, out = np.array([-1.0, 1.0]), marks.copy()
+    free = np.setdiff1d(places, FRAMING)
+    for ring, own, other in ((RIGHT_OVAL, *sides), (LEFT_OVAL, *reversed(sides))):
+        both = 0.5 * (own[:, :2] + other[:, :2] * mirror)
+        shift = [np.interp(places, met, (own[:, :2] - both)[met, axis]) for axis in range(2)]
+        out[np.array(ring)[free]] = np.column_stack([both + np.column_stack(shift), own[:, 2]])[free]
+    return out
 
 
 def irises(p: Shape, gaze: tuple[float, float]) -> Doubles:

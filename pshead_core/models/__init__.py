@@ -1,0 +1,1 @@
+"""Weights on disk: where a checkpoint's components lie, and whether they are what was published."""

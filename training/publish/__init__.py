@@ -1,0 +1,1 @@
+"""Puts trained checkpoints into the distribution that ships them: checks, checksums, model cards."""
