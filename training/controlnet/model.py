@@ -77,11 +77,14 @@ def load_base(folder: Path) -> TextToImage:
 def build_control(unet: UNet2DConditionModel) -> LandmarkControl:
     """Return a ControlNet that begins as a copy of the UNet's encoder, without any effect.
 
-    Its new layers come from torch's global random numbers.
+    Its new layers come from torch's global random numbers. The last layer of the drawing's encoder, which diffusers
+    starts at zero, starts at random here: the zero convolutions behind it suffice for "no effect", and two zeros in a
+    row learn very slowly (280 steps of 64 moved nothing).
     """
     controlnet = ControlNetModel.from_unet(
         unet, conditioning_embedding_out_channels=CONDITION_WIDTHS, conditioning_channels=3
     )
+    controlnet.controlnet_cond_embedding.conv_out.reset_parameters()
     return LandmarkControl(controlnet.requires_grad_(True).to(memory_format=torch.channels_last))
 
 

@@ -73,7 +73,7 @@ def publish(
             facts = {} if figures is None else dict(_read_facts(figures / f"{name}.json"))
             cost = None if states is None else training_facts(states, name, machine)
             if cost is not None:
-                facts["training"] = cost
+                facts["training"] = {**facts.get("training", {}), **cost}
             _prepare(name, checkpoint / name, stage / name, figures, facts)
         kept = [path for path in data.iterdir() if path.name not in names and path != stage]
         total = sum(map(_size, [*kept, stage]))

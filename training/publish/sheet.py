@@ -8,7 +8,7 @@ from PIL import Image
 
 from training.common.files import write_atomically
 
-MOST_BYTES = 600_000
+MOST_BYTES = 250_000
 QUALITIES = (92, 85, 75, 65)
 """Of WebP, tried in turn; then the picture is reduced."""
 SHRINK = 0.8
