@@ -104,7 +104,7 @@ def test_lit_pixels_lie_at_segments_of_their_colour_and_segments_are_lit(poses):
             nearest = np.min([distance(pixel[a], pixel[b], side_px) for a, b in part.edges], axis=0)
             own = (picture == part.colour).all(-1)
             assert own.any()
-            assert nearest[own].max() <= 1.6  # half of 2 px, a round end, and rounding to whole pixels
+            assert nearest[own].max() <= 1 + 0.5**0.5  # half of 2 px, and rounding both ways to whole pixels
             assert own[(nearest <= 0.5) & ~covered].all()
             covered |= own
             lit &= ~own
