@@ -76,8 +76,9 @@ schedule = DDIMScheduler.from_pretrained(DATA / "video/scheduler")
 
 frames, side = 25, unet.config.sample_size  # azimuths in even steps; frame 12 is the front
 with torch.no_grad():
-    ids = tokenizer("", padding="max_length", max_length=text_encoder.config.max_position_embeddings,
-                    return_tensors="pt").input_ids
+    ids = tokenizer(
+        "", padding="max_length", max_length=text_encoder.config.max_position_embeddings, return_tensors="pt"
+    ).input_ids
     tokens = text_encoder(ids).last_hidden_state
     latent = torch.randn(1, unet.config.in_channels, frames, side, side)
     schedule.set_timesteps(25)
