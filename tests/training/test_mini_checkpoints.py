@@ -373,3 +373,13 @@ def test_cost_is_read_from_the_states_of_all_trainings_that_led_there(tmp_path):
     assert row == {"steps": 10, "pictures per step": 96, "pictures in all": 960, "time": "1 h 01 min"}
     assert training_facts(tmp_path, "video", None)["trainings"]["video"]["pictures in all"] == 500
     assert training_facts(tmp_path, "sd", None) is None
+
+
+@pytest.mark.parametrize("name", ["vae", "sd", "zero123", "video", "landmark-controlnet"])
+def test_examples_are_what_the_linter_wants_and_shipped_cards_have_them(name):
+    from training.publish.__main__ import DATA
+    from training.publish.snippets import snippet
+
+    assert all(len(line) <= 120 for line in snippet(name).splitlines())
+    card = DATA / name / "README.md"
+    assert not card.exists() or snippet(name) in card.read_text(encoding="utf-8")

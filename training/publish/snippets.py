@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _DATA = """\
 import torch
-from diffusers import {classes}
+{diffusers}
 {imports}from pshead_checkpoints_mini import DATA  # or the folder that holds `vae` and the others
 
 vae = AutoencoderKL.from_pretrained(DATA / "vae").float()
@@ -89,6 +89,8 @@ with torch.no_grad():
 """
 
 
+LINE = 120
+"""The repository's longest line: its linter reads the cards too."""
 _CLIP_TEXT = "from transformers import CLIPTextModel, CLIPTokenizer\n"
 _CLIP_VISION = """\
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
@@ -115,4 +117,7 @@ _EXAMPLES = {
 def snippet(name: str) -> str:
     """Return Python that loads the checkpoint `name` and uses it once."""
     classes, more, body = _EXAMPLES[name]
-    return _DATA.format(classes=classes, imports=more) + body
+    line = f"from diffusers import {classes}"
+    if len(line) > LINE:
+        line = "from diffusers import (\n" + "".join(f"    {one},\n" for one in classes.split(", ")) + ")"
+    return _DATA.format(diffusers=line, imports=more) + body
