@@ -46,21 +46,28 @@ class Muon(torch.optim.Optimizer):
     def step(self) -> None:  # type: ignore[override]
         """Move every parameter that has a gradient."""
         for group in self.param_groups:
-            for value in group["params"]:
-                if value.grad is not None and value.ndim >= 2:
-                    self._matrix_step(value, group)
-                elif value.grad is not None:
+            moved = [value for value in group["params"] if value.grad is not None]
+            for alike in _alike([value for value in moved if value.ndim >= 2]):
+                self._matrix_steps(alike, group)
+            for value in moved:
+                if value.ndim < 2:
                     self._vector_step(value, group)
 
-    def _matrix_step(self, value: nn.Parameter, group: dict) -> None:
+    def _matrix_steps(self, values: list[nn.Parameter], group: dict) -> None:
+        """Move matrices of one shape."""
+        ahead = torch.stack([self._ahead(value, group) for value in values])
+        scale = ADAM_RMS * max(ahead.shape[1:]) ** 0.5
+        for value, direction in zip(values, orthogonal(ahead), strict=True):
+            value.mul_(1 - group["lr"] * group["weight_decay"])
+            value.add_(direction.view_as(value), alpha=-group["lr"] * scale)
+
+    def _ahead(self, value: nn.Parameter, group: dict) -> Tensor:
+        """Return the gradient with Nesterov's momentum, as a matrix."""
         state = self.state[value]
         if not state:
             state["mean"] = torch.zeros_like(value)
         mean = state["mean"].lerp_(value.grad, 1 - group["momentum"])
-        ahead = value.grad.lerp(mean, group["momentum"]).flatten(1)
-        scale = ADAM_RMS * max(ahead.shape) ** 0.5
-        value.mul_(1 - group["lr"] * group["weight_decay"])
-        value.add_(orthogonal(ahead).view_as(value), alpha=-group["lr"] * scale)
+        return value.grad.lerp(mean, group["momentum"]).flatten(1)
 
     def _vector_step(self, value: nn.Parameter, group: dict) -> None:
         state = self.state[value]
@@ -75,13 +82,27 @@ class Muon(torch.optim.Optimizer):
         value.addcdiv_(mean, spread.add_(1e-8), value=-group["lr"])
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Return `[rows, columns]` with the same singular vectors and singular values near one (0.7 to 1.2)."""
-    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    wide = (wide / (wide.norm() + 1e-7)).bfloat16()  # bf16 suffices: only the directions count
+def _alike(values: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Return the parameters in groups of one shape as matrices; on a CPU each for itself.
+
+    On a GPU the many small products of single matrices would take longer than the network's own work.
+    """
+    groups: dict[object, list[nn.Parameter]] = {}
+    for number, value in enumerate(values):
+        key = number if value.device.type == "cpu" else (value.shape[0], value.numel())
+        groups.setdefault(key, []).append(value)
+    return list(groups.values())
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Return `[matrix, rows, columns]` with the same singular vectors and singular values near one (0.7 to 1.2)."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    wide = matrices.mT if tall else matrices
+    norm = torch.linalg.matrix_norm(wide, keepdim=True)
+    wide = (wide / (norm + 1e-7)).bfloat16()  # bf16 suffices: only the directions count
     first, third, fifth = QUINTIC
     for _ in range(ROUNDS):
-        gram = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=third, alpha=fifth), wide, beta=first)
-    wide = wide.to(matrix.dtype)
-    return wide.T if matrix.shape[0] > matrix.shape[1] else wide
+        gram = wide @ wide.mT
+        wide = torch.baddbmm(wide, torch.baddbmm(gram, gram, gram, beta=third, alpha=fifth), wide, beta=first)
+    wide = wide.to(matrices.dtype)
+    return wide.mT if tall else wide

@@ -42,9 +42,9 @@ def fresh_state(model: nn.Module, optimiser: torch.optim.Optimizer) -> TrainingS
 def update_average(state: TrainingState, decay: float) -> None:
     """Move the average towards the parameters; early on it follows faster, lest it stays mostly random."""
     rate = 1 - min(decay, (1 + state.step) / (10 + state.step))
+    values = dict(state.model.named_parameters())
     with torch.no_grad():
-        for name, value in state.model.named_parameters():
-            state.average[name].lerp_(value, rate)
+        torch._foreach_lerp_([state.average[name] for name in values], list(values.values()), rate)
 
 
 def save_state(state: TrainingState, folder: Path, settings: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pshead_core.errors import PsheadError
 from training.common.loop import LoopSettings, Task, train
+from training.common.seeds import generator_on
 from training.controlnet.held_out import HeldOutBatch, clean_errors, ground_truth_views, held_out_batch
 from training.controlnet.model import (
     CONDITION_WIDTHS,
@@ -81,7 +82,7 @@ def control_task(
         chosen = torch.randint(len(views), (batch,), generator=generator)
         head, view = views.head[chosen], views.view[chosen]
         clean = latents.latent[head, view].float() * latents.scaling_factor
-        noise = torch.randn(clean.shape, generator=generator)
+        noise = torch.randn(clean.shape, generator=generator_on(clean.device, generator), device=clean.device)
         timestep = draw_timesteps(batch, generator, skew)
         row = captions.row[chosen]
         row[torch.rand(batch, generator=generator) < EMPTY_SHARE] = len(captions.token) - 1
@@ -138,7 +139,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     base = load_base(arguments.checkpoint / "sd").to(arguments.device)
-    latents = open_latents(arguments.latents, arguments.most_shards)
+    latents = open_latents(arguments.latents, arguments.most_shards).to(arguments.device)
     check_latents(arguments.latents, arguments.checkpoint / "vae")
     vae = AutoencoderKL.from_pretrained(arguments.checkpoint / "vae").eval()
     truth = ground_truth_views(vae.config.sample_size)

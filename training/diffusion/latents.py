@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
@@ -55,6 +55,11 @@ class Latents:
     def __len__(self) -> int:
         return len(self.latent)
 
+    def to(self, device: str) -> Latents:
+        """Return the same with all that a network is fed on a device; azimuths and landmarks stay on the CPU."""
+        fed = {name: getattr(self, name).to(device) for name in ("latent", "front", "focus")}
+        return evolve(self, **fed)
+
 
 def fingerprint(vae: Path) -> str:
     """Return a hash of an autoencoder's weights: latents of another one are of no use."""
@@ -62,35 +67,36 @@ def fingerprint(vae: Path) -> str:
 
 
 def encode_shard(path: Path, vae: AutoencoderKL) -> tuple[dict[str, Tensor], dict]:
-    """Return tensors and facts of a shard of latents."""
+    """Return tensors, on the CPU, and facts of a shard of latents."""
     tensors, facts = read_shard(path)
+    device = next(vae.parameters()).device
     heads, views = tensors["rgba"].shape[:2]
     points = focus_points(tensors["landmarks"], tensors["azimuth_deg"], tensors["rgba"].shape[2]).flatten(0, 1)
     cells = functional.avg_pool2d(focus_map(points, tensors["rgba"].shape[2]), DOWN_FACTOR).half()
     parts: dict[str, list[Tensor]] = {"latent": [], "azimuth_deg": [], "front": [], "focus": []}
     for turned in (False, True):
-        rgba = tensors["rgba"].flatten(0, 1).permute(0, 3, 1, 2).float() / 255
+        rgba = tensors["rgba"].to(device).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
         image = plain_batch(rgba.flip(-1) if turned else rgba).image.to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):  # half a percent off; with channels_last 2.6 times faster
+        with torch.autocast(device.type, torch.bfloat16):  # half a percent off; on a CPU 2.6 times faster
             latent = encode(vae, image)
-        parts["latent"].append(latent.half().unflatten(0, (heads, views)))
+        parts["latent"].append(latent.half().cpu().unflatten(0, (heads, views)))
         parts["focus"].append((cells.flip(-1) if turned else cells).unflatten(0, (heads, views)))
         parts["azimuth_deg"].append(tensors["azimuth_deg"] * (-1 if turned else 1))
         front = functional.interpolate(image[::views], size=(FRONT_PX, FRONT_PX), mode="area")
-        parts["front"].append(((front / 2 + 0.5) * 255).round().to(torch.uint8))
+        parts["front"].append(((front / 2 + 0.5) * 255).round().to(torch.uint8).cpu())
     found = {name: torch.cat(values) for name, values in parts.items()}
     found["landmarks"] = tensors["landmarks"].float().repeat(2, 1, 1)
     found["mirrored"] = torch.arange(2 * heads) >= heads
     return found, {"captions": facts["captions"] * 2, "source": facts["job"]["source"]}
 
 
-def encode_data(data: Path, vae_folder: Path, out: Path) -> int:
+def encode_data(data: Path, vae_folder: Path, out: Path, device: str = "cpu") -> int:
     """Encode the shards that are not encoded yet and return how many were.
 
     Raises:
         PsheadError: `out` holds latents of another autoencoder.
     """
-    vae = AutoencoderKL.from_pretrained(vae_folder).float().to(memory_format=torch.channels_last).eval()
+    vae = AutoencoderKL.from_pretrained(vae_folder).float().to(device, memory_format=torch.channels_last).eval()
     settings = {"vae": fingerprint(vae_folder), "scaling_factor": vae.config.scaling_factor}
     out.mkdir(parents=True, exist_ok=True)
     path = out / SETTINGS_FILE
@@ -140,8 +146,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    print(f"{encode_data(arguments.data, arguments.vae, arguments.out)} shards encoded")
+    print(f"{encode_data(arguments.data, arguments.vae, arguments.out, arguments.device)} shards encoded")
 
 
 if __name__ == "__main__":

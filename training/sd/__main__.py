@@ -81,7 +81,7 @@ def check_vae(latents: Path, vae: Path) -> None:
 def print_baseline(latents: Latents, truth: Tensor, views: TruthViews) -> None:
     """Print the error of constant answers, the bar for a prior that ignores its input except the view word."""
     some = torch.linspace(0, len(latents) - 1, min(MEAN_HEADS, len(latents))).round().long()
-    known = latents.latent[some].flatten(0, 1).float() * latents.scaling_factor
+    known = latents.latent[some].flatten(0, 1).float().cpu() * latents.scaling_factor
     error = mean_view_error(known, latents.azimuth_deg[some].flatten(), truth, views)
     print(f"baseline (mean training latent of each view word): x0 error {error:.4f}", flush=True)
 
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    latents = open_latents(arguments.latents)
+    latents = open_latents(arguments.latents).to(arguments.device)
     check_vae(arguments.latents, arguments.vae)
     vae = AutoencoderKL.from_pretrained(arguments.vae).eval()
     views = truth_views(vae.config.sample_size, EVERY)

@@ -7,6 +7,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from training.common.seeds import generator_on
 from training.diffusion.latents import Latents
 from training.diffusion.network import TOKEN_WIDTH, build_unet, start_from, suit_cpu
 from training.diffusion.objective import draw_timesteps, sample_loss
@@ -95,7 +96,7 @@ def text_loss(
     ids = draw_prompts(prompts, head, latents.azimuth_deg[head, view], generator).to(device)
     truth = (latents.latent[head, view].float() * latents.scaling_factor).to(device)
     timestep = draw_timesteps(batch, generator, SKEW).to(device)
-    noise = torch.randn(truth.shape, generator=generator).to(device)
+    noise = torch.randn(truth.shape, generator=generator_on(device, generator), device=device)
     noisy = schedule.add_noise(truth, noise, timestep).to(memory_format=torch.channels_last)
     found = model(noisy, timestep, ids)
     error = float((found.detach().float() - truth).square().mean())

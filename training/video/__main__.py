@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     sd = arguments.checkpoint / "sd"
-    latents = open_latents(arguments.latents, arguments.most_shards)
+    latents = open_latents(arguments.latents, arguments.most_shards).to(arguments.device)
     print(f"{len(latents)} clips to train on", flush=True)
     vae = AutoencoderKL.from_pretrained(arguments.checkpoint / "vae").float().eval()
     held_out = truth_orbits(vae, arguments.truth_heads)

@@ -16,6 +16,7 @@ from diffusers.models.transformers.transformer_temporal import TransformerTempor
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from training.common.seeds import generator_on
 from training.diffusion.network import HEAD_WIDTH, LATENT_CHANNELS, TRUNK, start_from, suit_cpu
 from training.diffusion.objective import draw_timesteps, sample_loss
 from training.video.clips import FRONT_FRAME
@@ -156,8 +157,8 @@ def video_loss(
     """
     count = len(clip)
     timestep = draw_timesteps(count, generator, skew=1.0).to(clip.device)
-    noise = torch.randn(clip.shape, generator=generator).to(clip)
     known = (torch.rand(count, generator=generator) < KNOWN_SHARE).to(clip.device)
+    noise = torch.randn(clip.shape, generator=generator_on(clip.device, generator), device=clip.device)
     noisy = give_front(schedule.add_noise(clip, noise, timestep), clip, known)
     found = give_front(model(noisy, timestep).float(), clip, known)
     return sample_loss(found, clip, timestep, schedule, focus), {"known_share": float(known.float().mean())}

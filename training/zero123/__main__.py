@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from training.common.colour import psnr
 from training.common.loop import LoopSettings, Task, train
+from training.common.seeds import generator_on
 from training.diffusion.latents import Latents, fingerprint, open_latents
 from training.diffusion.network import build_schedule, suit_cpu
 from training.diffusion.objective import draw_timesteps, sample_loss
@@ -46,9 +47,9 @@ def training_loss(
     clean = (latents.latent[rows, view].float() * latents.scaling_factor).flatten(0, 1)
     camera = camera_vector((latents.azimuth_deg[rows, view] - latents.azimuth_deg[head, :1]).flatten())
     timestep = draw_timesteps(len(clean), generator)
-    noise = torch.randn(clean.shape, generator=generator)
     kept = torch.rand(len(clean), generator=generator) >= drop
-    noisy = schedule.add_noise(clean, noise, timestep)
+    noise = torch.randn(clean.shape, generator=generator_on(clean.device, generator), device=clean.device)
+    noisy = schedule.add_noise(clean, noise, timestep.to(clean.device))
     reference = Reference(
         latent=latents.latent[head, 0].float().to(device), front=latents.front[head].float().to(device) / 255
     )
@@ -104,7 +105,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     vae = AutoencoderKL.from_pretrained(arguments.vae).float().eval()
-    latents = open_latents(arguments.latents)
+    latents = open_latents(arguments.latents).to(arguments.device)
     print(f"{len(latents)} heads (half of them turned over) to train on", flush=True)
     orbits = truth_orbits(vae, every=3)
     heads, views, drop, device = arguments.heads, arguments.views, arguments.drop, arguments.device
