@@ -8,9 +8,9 @@ and its heavy module, imported inside the spec's `build`, takes the records from
 
     from pshead_core.api import BuildContext, ImageGradient, Step, Views
 
-The records that hold arrays (`Views`, `Portrait`, `Cameras`, `Photo`, `FaceFacts`, `PortraitFacts`) are resolved on
-first use, because their modules import torch or numpy. An entry module that names one of them in an annotation does so
-under `TYPE_CHECKING`.
+The records that hold arrays (`Views`, `Portrait`, `Cameras`, `Photo`, `FaceFacts`, `PortraitFacts`) and the model pool
+are resolved on first use, because their modules import torch or numpy. An entry module that names one of them in an
+annotation does so under `TYPE_CHECKING`.
 """
 
 from __future__ import annotations
@@ -60,18 +60,25 @@ from pshead_core.specs import (
 if TYPE_CHECKING:
     from pshead_core.cameras.camera import Cameras
     from pshead_core.config.run import RunConfig
+    from pshead_core.models.checkpoint import Checkpoint
+    from pshead_core.models.names import resolve_checkpoint
+    from pshead_core.models.pool import ModelPool, PooledModel
     from pshead_core.portrait.facts import FaceFacts, Photo, PortraitFacts
     from pshead_core.portrait.portrait import Portrait
     from pshead_core.render.base import Views
 
 _LAZY = {
     "Cameras": "pshead_core.cameras.camera",
+    "Checkpoint": "pshead_core.models.checkpoint",
     "FaceFacts": "pshead_core.portrait.facts",
+    "ModelPool": "pshead_core.models.pool",
     "Photo": "pshead_core.portrait.facts",
+    "PooledModel": "pshead_core.models.pool",
     "Portrait": "pshead_core.portrait.portrait",
     "PortraitFacts": "pshead_core.portrait.facts",
     "RunConfig": "pshead_core.config.run",
     "Views": "pshead_core.render.base",
+    "resolve_checkpoint": "pshead_core.models.names",
 }
 
 __all__ = [
@@ -80,6 +87,7 @@ __all__ = [
     "AnalyzerSpec",
     "BuildContext",
     "Cameras",
+    "Checkpoint",
     "CheckpointSpec",
     "ConfigError",
     "DenoisedTarget",
@@ -90,6 +98,7 @@ __all__ = [
     "Kind",
     "Metric",
     "MetricSpec",
+    "ModelPool",
     "Offloadable",
     "Photo",
     "PhotoError",
@@ -99,6 +108,7 @@ __all__ = [
     "PluginError",
     "PluginLoadError",
     "PluginNotFound",
+    "PooledModel",
     "Portrait",
     "PortraitFacts",
     "Prepares",
@@ -117,6 +127,7 @@ __all__ = [
     "ViewNeeds",
     "Views",
     "hookimpl",
+    "resolve_checkpoint",
 ]
 
 

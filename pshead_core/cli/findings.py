@@ -14,6 +14,10 @@ from typing import Literal
 from attrs import frozen
 from packaging.requirements import Requirement
 
+from pshead_core.models.inventory import rows
+from pshead_core.models.names import CheckpointNames
+from pshead_core.models.places import models_folder
+
 GIB = 2**30
 LITTLE_DISK_BYTES = 2 * GIB  # a run writes about 100 MB; torch wheels and caches want more
 NO_DISK_BYTES = GIB // 4
@@ -39,6 +43,7 @@ def machine_findings() -> Iterator[Finding]:
         check_numba,
         check_ffmpeg,
         check_mediapipe,
+        check_weights,
         check_disk,
     )
     for check in checks:
@@ -130,6 +135,21 @@ def check_mediapipe() -> list[Finding]:
         text = "not installed; the default preset finds faces with it"
         return [Finding("warn", "mediapipe", text, "pip install pshead-analyzers-mediapipe-face")]
     return [Finding("ok", "mediapipe", version)]
+
+
+def check_weights() -> list[Finding]:
+    """Weights that are here; the table of all is `pshead models list`."""
+    found = rows(CheckpointNames())
+    here = [row for row in found if row.here]
+    bundled = sum(row.kind == "bundled" for row in here)
+    text = f"{bundled} bundled, {len(here) - bundled} downloaded to {models_folder()}"
+    broken = [row for row in found if row.problem]
+    if not here:
+        return [Finding("warn", "weights", "none are here", "pip install pshead-checkpoints-mini")]
+    return [
+        Finding("ok", "weights", text),
+        *(Finding("warn", "weights", row.problem, f"pshead models verify {row.name}") for row in broken),
+    ]
 
 
 def check_disk() -> list[Finding]:

@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "run": "turn a photo into a 3D head",
     "render": "render a finished head again",
     "plugins": "list, show and check plugins",
+    "models": "list, fetch and check weights",
     "config": "show the configuration of a run",
     "new": "write the package of a new plugin",
     "doctor": "look for what is missing on this machine",

@@ -9,6 +9,7 @@ from pshead_core.config.problems import Problem
 from pshead_core.config.resolved import Instance
 from pshead_core.config.run import RunConfig
 from pshead_core.config.schedule import BUILT_IN, REFERENCE, VIEW_SETS, SlotConfig
+from pshead_core.models.licences import strictness_of
 from pshead_core.registry.host import PluginHost
 from pshead_core.registry.nearest import did_you_mean
 from pshead_core.specs import GuidanceSpec, RefinerSpec
@@ -108,6 +109,23 @@ def excluded(instances: Sequence[Instance], host: PluginHost) -> list[Problem]:
             if isinstance(spec, GuidanceSpec | RefinerSpec) and second.plugin in spec.excludes:
                 text = f"'{first.use}' ({first.plugin}) must not run beside '{second.use}' ({second.plugin})"
                 problems.append(Problem(text=text, path=(first.kind, first.name)))
+    return problems
+
+
+def not_commercial(config: RunConfig, instances: Sequence[Instance], host: PluginHost) -> list[Problem]:
+    """Return a problem for each plugin that excludes commercial use, if the configuration asks for it.
+
+    Weights are looked at when the run resolves their names.
+    """
+    if not config.models.commercial_use:
+        return []
+    problems = []
+    for instance in instances:
+        for licence in host.specs(instance.kind)[instance.plugin].licences:
+            if strictness_of(licence) == "non-commercial":
+                text = f"'{instance.use}' ({instance.plugin}) excludes commercial use ({licence}), which"
+                text += " models.commercial_use asks for"
+                problems.append(Problem(text=text, path=(instance.kind, instance.name)))
     return problems
 
 

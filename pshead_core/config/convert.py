@@ -8,7 +8,7 @@ conversion, one by one, so that two bad values of one table are two problems.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -39,11 +39,9 @@ def structure(table: object, cls: type[_T], path: KeyPath, problems: list[Proble
     instance = _attempt(table, cls, path, found)
     if instance is None and isinstance(table, Mapping):
         # The values that could be read are validated too, so that one bad type does not hide a bad number.
-        wrong = {item.key or (item.path[len(path)] if len(item.path) > len(path) else "") for item in found}
-        rest = {key: value for key, value in table.items() if key not in wrong}
-        instance_of_rest = _attempt(rest, cls, path, [])
-        if instance_of_rest is not None:
-            found += validated(instance_of_rest, path)
+        readable = _readable(table, cls, path, found)
+        if readable is not None:
+            found += validated(readable, path)
     elif instance is not None:
         found += validated(instance, path)
     problems += found
@@ -100,6 +98,14 @@ def fields_of(record: object) -> tuple[attrs.Attribute[Any], ...]:
     return fields
 
 
+def default_of(attribute: attrs.Attribute[Any]) -> object:
+    """Return the default of a field, made if it has to be; `attrs.NOTHING` if there is none to be had alone."""
+    default: Any = attribute.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return attrs.NOTHING if default.takes_self else default.factory()
+    return default
+
+
 def _records(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
     if attrs.has(type(value)):
         yield path, value
@@ -115,6 +121,41 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     return str(value) if isinstance(value, Path) else value
+
+
+def _readable(table: Mapping[str, Any], cls: type[_T], path: KeyPath, problems: Sequence[Problem]) -> _T | None:
+    """Return the record of what is left without each wrong value, and without each table that lacks a required one."""
+    rest: Mapping[str, Any] = table
+    while places := [place for problem in problems if (place := _present(rest, _place(problem, path)))]:
+        for place in places:
+            rest = _without(rest, place)
+        remaining: list[Problem] = []
+        instance = _attempt(rest, cls, path, remaining)
+        if instance is not None:
+            return instance
+        problems = remaining
+    return None
+
+
+def _place(problem: Problem, path: KeyPath) -> KeyPath:
+    """Return where the problem is, below `path`."""
+    return ((*problem.path, problem.key) if problem.key else problem.path)[len(path) :]
+
+
+def _present(table: Mapping[str, Any], place: KeyPath) -> KeyPath:
+    """Return as much of the place as is in the table: where a required key is missing, the table that lacks it."""
+    if not place or place[0] not in table:
+        return ()
+    value = table[str(place[0])]
+    return place[:1] + (_present(value, place[1:]) if isinstance(value, Mapping) else ())
+
+
+def _without(table: Mapping[str, Any], place: KeyPath) -> dict[str, Any]:
+    """Return the table without the value at a place, if it is there."""
+    key, deeper = str(place[0]), place[1:]
+    if deeper and isinstance(table.get(key), Mapping):
+        return {**table, key: _without(table[key], deeper)}
+    return {name: value for name, value in table.items() if name != key}
 
 
 def _attempt(table: object, cls: type[_T], path: KeyPath, problems: list[Problem]) -> _T | None:
@@ -254,14 +295,35 @@ def _union_hook(converter: Converter) -> Callable[[object, Any], object]:
 def _record_hook(cls: type, converter: Converter) -> Callable[[object, object], object]:
     inner: Callable[[Any, Any], object] = make_dict_structure_fn(
         cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
-    )
+    )  # this also resolves annotations that are texts
 
     def hook(value: object, kind: object) -> object:
         if not isinstance(value, Mapping):
             raise _wrong(value, "a table")
-        return inner(value, kind)
+        return inner(_over_defaults(value, cls), kind)
 
     return hook
+
+
+def _over_defaults(table: Mapping[str, Any], cls: type) -> Mapping[str, Any]:
+    """Complete the tables of records within `cls` with the default that `cls` states for them.
+
+    `distill: DistillSettings = DistillSettings(guidance_scale=25)`: a file that sets another key of `distill` keeps 25
+    and not the 1 of DistillSettings itself. A union (`float | CurveConfig`) is a value and is replaced as a whole.
+    """
+    stated = {attribute.name: default_of(attribute) for attribute in attrs.fields(cls)}
+    return {**table, **_completed(table, cls, stated)}
+
+
+def _completed(table: Mapping[str, Any], cls: type, stated: Mapping[str, object]) -> dict[str, Any]:
+    """Return the tables for the records among the fields of `cls`, each laid over the record stated for it."""
+    completed: dict[str, Any] = {}
+    for attribute in attrs.fields(cls):
+        given, default, kind = table.get(attribute.name), stated[attribute.name], attribute.type
+        if kind is not None and attrs.has(kind) and isinstance(given, Mapping) and isinstance(default, kind):
+            inner = {item.name: getattr(default, item.name) for item in fields_of(default)}
+            completed[attribute.name] = {**unstructure(default), **given, **_completed(given, kind, inner)}
+    return completed
 
 
 def _origin(kind: Any) -> object:

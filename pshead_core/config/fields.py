@@ -10,7 +10,7 @@ from itertools import pairwise
 import attrs
 from attrs import frozen
 
-from pshead_core.config.convert import unstructure
+from pshead_core.config.convert import default_of, unstructure
 
 
 @frozen(kw_only=True)
@@ -30,9 +30,7 @@ def describe_fields(cls: type) -> tuple[FieldFacts, ...]:
     texts = field_texts(cls)
     facts = []
     for attribute in attrs.fields(cls):
-        default = attribute.default
-        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-            default = default.factory() if not default.takes_self else None
+        default = default_of(attribute)
         if attrs.has(type(default)):
             default = unstructure(default)
         facts.append(

@@ -21,7 +21,8 @@ from attrs import evolve
 
 from pshead_core.config.allow import forbidden, kinds_of, read_allow_list, restrict_preset, wanted_of
 from pshead_core.config.build import Builder
-from pshead_core.config.checks import excluded, schedule_problems, warnings_of
+from pshead_core.config.checkpoints import load_checkpoints
+from pshead_core.config.checks import excluded, not_commercial, schedule_problems, warnings_of
 from pshead_core.config.convert import validated
 from pshead_core.config.layers import (
     DEFAULT_PRESET,
@@ -65,7 +66,8 @@ def resolve(
         ConfigError: names all mistakes of all layers.
         PluginError: the only mistake is one plugin that is missing, ambiguous, broken or of another version.
     """
-    source: Source = Hosted(host) if host is not None else Installed(list_plugins() if listings is None else listings)
+    installed = None if host is not None else tuple(list_plugins() if listings is None else listings)
+    source: Source = Hosted(host) if host is not None else Installed(installed or ())
     problems: list[Problem] = []
     layers = [read_file(path, problems) for path in files]
     named = take_preset(layers, problems)
@@ -88,7 +90,9 @@ def resolve(
     config = builder.build(merged.table)
     raise_problems([_line(item, merged) for item in builder.problems], builder.problems)
     instances = tuple(builder.instances)
-    resolved = recheck(Resolved(config=config, host=source.host, instances=instances, origins=merged.origins))
+    resolved = recheck(
+        Resolved(config=config, host=source.host, instances=instances, origins=merged.origins, listings=installed)
+    )
     if allow is None or not files:
         return resolved
     return evolve(resolved, warnings=(*resolved.warnings, *_unnamed(listed, resolved, allow.origin)))
@@ -97,13 +101,19 @@ def resolve(
 def recheck(resolved: Resolved) -> Resolved:
     """Check a configuration again whose values were changed by flags, and renew its warnings.
 
+    The checkpoint plugins that it names are loaded here, whatever an allow-list says: they hold data, and the plugin
+    that names them is allowed.
+
     Raises:
         ConfigError: names all mistakes.
+        PluginError: a checkpoint plugin is ambiguous, broken or of another version.
     """
     config, instances = resolved.config, resolved.instances
+    load_checkpoints(resolved)
     uses = [instance.use for instance in instances if instance.kind in ("guidance", "refiners")]
     problems = validated(config, ()) + schedule_problems(config.schedule, uses)
     problems += excluded(instances, resolved.host)
+    problems += not_commercial(config, instances, resolved.host)
     problems += [Problem(text=text) for text in resolved.host.check_run(config)]
     merged = Merged(table={}, origins=resolved.origins)
     raise_problems([_line(item, merged) for item in problems], problems)

@@ -9,6 +9,7 @@ from attrs import field, frozen
 from pshead_core.config.plugin import PluginConfig
 from pshead_core.config.run import RunConfig
 from pshead_core.registry.host import PluginHost, Provenance
+from pshead_core.registry.listing import PluginListing
 from pshead_core.specs import Kind, Spec
 
 
@@ -44,6 +45,8 @@ class Resolved:
     """What is allowed, but probably not meant; one sentence each."""
     origins: Mapping[tuple[str | int, ...], str] = field(factory=dict)
     """Which layer set which value."""
+    listings: tuple[PluginListing, ...] | None = None
+    """What was installed when the configuration was read; None if the host was filled by somebody else."""
 
     def spec_of(self, instance: Instance) -> Spec:
         """Return the spec of an instance's plugin."""

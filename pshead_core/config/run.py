@@ -147,6 +147,22 @@ class LossConfig:
 
 
 @frozen(kw_only=True)
+class ModelsConfig:
+    """How the networks of the priors are held, and on which terms."""
+
+    offload: Literal["never", "auto", "always"] = "auto"
+    """On CUDA: `auto` moves the least recently used networks to the CPU when the device is full, `always` keeps only
+    those of the prior that is asked, `never` moves nothing. A run on a CPU moves nothing."""
+    reserve_gib: float = field(default=6.0, validator=_not_negative)
+    """Memory of the device, GiB, that networks leave free for activations and the renderer (`auto`)."""
+    offline: bool = False
+    """Keep the libraries of the plugins from asking the model hub (sets HF_HUB_OFFLINE for the run). The core itself
+    downloads nothing in a run."""
+    commercial_use: bool = False
+    """Refuse plugins and weights whose licence excludes commercial use."""
+
+
+@frozen(kw_only=True)
 class RunConfig:
     """A whole run."""
 
@@ -162,6 +178,7 @@ class RunConfig:
     density: DensityConfig = DensityConfig()
     resolution: ResolutionConfig = ResolutionConfig()
     losses: LossConfig = LossConfig()
+    models: ModelsConfig = ModelsConfig()
     analyzers: dict[str, PluginConfig] = field(factory=dict)
     """Analyzers by instance name, asked in order."""
     guidance: dict[str, PluginConfig] = field(factory=dict)

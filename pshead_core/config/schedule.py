@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from attrs import field, frozen, validators
@@ -42,6 +43,29 @@ class CurveConfig:
     def _positive(self, _: object, value: str) -> None:
         if value == "exponential" and min(self.start, self.end) <= 0:
             raise ValueError("'shape' exponential needs 'start' and 'end' above 0")
+
+
+def value_at(curve: float | CurveConfig, step: int) -> float:
+    """Return the value of a constant or curve at an optimisation step."""
+    if not isinstance(curve, CurveConfig):
+        return float(curve)
+    if step <= curve.from_step:
+        return float(curve.start)
+    if step >= curve.to_step:
+        return float(curve.end)
+    done = (step - curve.from_step) / (curve.to_step - curve.from_step)
+    match curve.shape:
+        case "linear":
+            return curve.start + (curve.end - curve.start) * done
+        case "cosine":
+            return curve.end + (curve.start - curve.end) * 0.5 * (1 + math.cos(math.pi * done))
+        case "exponential":
+            return float(curve.start * (curve.end / curve.start) ** done)
+
+
+def is_zero(curve: float | CurveConfig) -> bool:
+    """Whether a slot of this weight never contributes, so that its prior need not be built."""
+    return not isinstance(curve, CurveConfig) and curve == 0
 
 
 @frozen(kw_only=True)

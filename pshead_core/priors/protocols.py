@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 if TYPE_CHECKING:
     import logging
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from pshead_core.models.pool import ModelPool
     from pshead_core.portrait.facts import Photo, PortraitFacts
     from pshead_core.portrait.portrait import Portrait
     from pshead_core.priors.contribution import DenoisedTarget, ImageGradient
@@ -39,6 +40,13 @@ class Step:
         return self.index / max(self.total, 1)
 
 
+def _own_pool(context: BuildContext) -> ModelPool:
+    """Return a pool that knows what is installed, for a context that was made without one."""
+    from pshead_core.models.pool import ModelPool  # noqa: PLC0415 - imports torch
+
+    return ModelPool(device=context.device, dtype=context.dtype)
+
+
 @frozen(kw_only=True)
 class BuildContext:
     """What a prior is built from."""
@@ -50,6 +58,8 @@ class BuildContext:
     cache_folder: Path
     """Folder that outlives the run, for what is expensive to compute again."""
     logger: logging.Logger
+    models: ModelPool = field(default=Factory(_own_pool, takes_self=True))
+    """Finds checkpoints and holds their networks, one copy for all priors of the run."""
 
 
 class Guidance(Protocol):

@@ -9,6 +9,10 @@ from pshead_core.specs import Kind
 
 FIRST_PARTY: dict[tuple[Kind, str], str] = {
     ("guidance", "flat_color"): "pshead-guidance-flat-color",
+    ("guidance", "personalized_sd"): "pshead-guidance-personalized-sd",
+    ("guidance", "video"): "pshead-guidance-video",
+    ("guidance", "zero123"): "pshead-guidance-zero123",
+    ("analyzers", "blip"): "pshead-analyzers-blip",
     ("analyzers", "mediapipe_face"): "pshead-analyzers-mediapipe-face",
     ("checkpoints", "mini/sd"): "pshead-checkpoints-mini",
     ("checkpoints", "mini/zero123"): "pshead-checkpoints-mini",

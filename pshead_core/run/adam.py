@@ -9,9 +9,9 @@ from attrs import fields
 from torch import Tensor
 
 from pshead_core.config.run import LearningRatesConfig
+from pshead_core.config.schedule import value_at
 from pshead_core.gaussians.density import DensityChange
 from pshead_core.gaussians.model import GaussianModel
-from pshead_core.scheduler.curves import value_at
 
 EPSILON = 1e-15  # DreamGaussian, Kerbl et al. 2023: gradients of pictures are small
 

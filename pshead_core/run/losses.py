@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from pshead_core.config.run import LossConfig
+from pshead_core.config.schedule import value_at
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.portrait.portrait import Portrait
 from pshead_core.render.base import Rendering
-from pshead_core.scheduler.curves import value_at
 
 
 @frozen(kw_only=True, eq=False)

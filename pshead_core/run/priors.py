@@ -9,15 +9,15 @@ from attrs import evolve, frozen
 from torch import Tensor
 
 from pshead_core.cameras.camera import Cameras
-from pshead_core.config.schedule import REFERENCE, SlotConfig
+from pshead_core.config.schedule import REFERENCE, SlotConfig, is_zero
 from pshead_core.errors import PluginContractError
+from pshead_core.models.pool import ModelPool
 from pshead_core.priors.contribution import DenoisedTarget, ImageGradient
 from pshead_core.priors.protocols import BuildContext, Guidance, Prepares, Refiner, Stateful, Step
 from pshead_core.records import SlotReport
 from pshead_core.render.base import Views
 from pshead_core.run.naming import naming_plugin
 from pshead_core.run.offers import Offer
-from pshead_core.scheduler.curves import is_zero
 from pshead_core.scheduler.mixer import (
     MixedGradient,
     add,
@@ -43,9 +43,12 @@ class BuiltPrior:
 class Priors:
     """The built priors and the targets that refiners hold."""
 
-    def __init__(self, built: Mapping[str, BuiltPrior], schedule: Sequence[SlotConfig], seed: int) -> None:
+    def __init__(
+        self, built: Mapping[str, BuiltPrior], schedule: Sequence[SlotConfig], seed: int, models: ModelPool
+    ) -> None:
         self._built = built
         self._seed = seed
+        self._models = models
         self.view_sets = {
             slot.label: slot.views or built[slot.use].offer.spec.needs.views for slot in schedule if slot.use in built
         }
@@ -55,6 +58,7 @@ class Priors:
         """Let the priors that work before the first step do so."""
         for built in self._built.values():
             if isinstance(built.prior, Prepares):
+                self._models.begin_use()
                 with naming_plugin(f"{built.offer.who} failed while it prepared"):
                     built.prior.prepare()
 
@@ -87,6 +91,7 @@ class Priors:
     def _contribution(self, share: Share, views: Views, step: int, total_steps: int) -> ImageGradient:
         slot = share.duty.slot
         built = self._built[slot.use]
+        self._models.begin_use()
         who = f"slot '{slot.label}': {built.offer.who} at step {step}"
         at = Step(index=step, total=total_steps, slot=slot.label, generator=stream(self._seed, slot.label, step))
         if isinstance(built.offer.spec, GuidanceSpec):
@@ -153,9 +158,10 @@ def build_priors(
             built[use] = built_in[use]
             continue
         offer = offers[use]
+        context.models.begin_use()
         with naming_plugin(f"{offer.who} cannot be built"):
             built[use] = BuiltPrior(offer=offer, prior=offer.spec.build(offer.config, context))
         method = "contribute" if isinstance(offer.spec, GuidanceSpec) else "refine"
         if not callable(getattr(built[use].prior, method, None)):
             raise PluginContractError(f"{offer.who} built an object without a method '{method}'")
-    return Priors(built, schedule, seed)
+    return Priors(built, schedule, seed, context.models)

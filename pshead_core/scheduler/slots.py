@@ -12,8 +12,7 @@ from attrs import frozen
 from torch import Tensor
 
 from pshead_core.cameras.view_sets import contains
-from pshead_core.config.schedule import SlotConfig
-from pshead_core.scheduler.curves import value_at
+from pshead_core.config.schedule import SlotConfig, value_at
 from pshead_core.scheduler.groups import pick
 from pshead_core.scheduler.streams import stream
 

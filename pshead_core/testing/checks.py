@@ -64,6 +64,7 @@ CHECKS: tuple[Check, ...] = (
     Check(build.check_builds_independent, "build", PRIORS, "deterministic"),
     Check(build.check_builds_without_prompt, "build", SEEING),
     Check(build.check_released, "build", BUILT),
+    Check(build.check_weights_declared, "build", SEEING),
     Check(call.check_returns_contribution, "call", PRIORS),
     Check(call.check_gradient_shape, "call", PRIORS),
     Check(call.check_gradient_finite, "call", PRIORS),

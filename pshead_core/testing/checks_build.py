@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import tempfile
 import time
 import weakref
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from pshead_core.errors import PsheadError
-from pshead_core.testing.scenes import tiny_photo, tiny_portrait, tiny_step
+from pshead_core.priors.protocols import Prepares
+from pshead_core.specs import AnalyzerSpec, CheckpointSpec
+from pshead_core.testing.scenes import tiny_context, tiny_photo, tiny_portrait, tiny_step
 from pshead_core.testing.subject import Subject, built, contribution, no_network, require, select, views_for
 
 LIMIT_S = 2.0  # what `tiny` promises; the heavy import of the first build does not count
@@ -80,6 +84,31 @@ def check_released(subject: Subject) -> None:
         watch() is None,
         f"something keeps '{subject.spec.name}' alive after its last use",
         fix="keep no reference to the prior in module globals, caches or closures",
+    )
+
+
+def check_weights_declared(subject: Subject) -> None:
+    """`checkpoints()` names what the plugin loads: a run looks for it, and says its licence, before it builds anything.
+
+    Folders that the plugin made itself, such as personalised weights in its cache folder, need not be declared.
+    """
+    spec = subject.spec
+    if isinstance(spec, CheckpointSpec | AnalyzerSpec):
+        raise TypeError(f"{subject.kind} are not built with a model pool")
+    config = spec.tiny()
+    with tempfile.TemporaryDirectory(prefix="pshead-check-") as folder:
+        context = tiny_context(Path(folder))
+        thing = spec.build(config, context)
+        if isinstance(thing, Prepares):
+            thing.prepare()
+        undeclared = [name for name in context.models.asked if not Path(name).is_absolute()]
+    declared = config.checkpoints()
+    undeclared = [name for name in undeclared if name not in declared]
+    require(
+        not undeclared,
+        f"'{spec.name}' loads {', '.join(undeclared)}, but its configuration's checkpoints() names"
+        f" {', '.join(declared) or 'nothing'}",
+        fix="override checkpoints() in the configuration and return the names of all weights that build loads",
     )
 
 

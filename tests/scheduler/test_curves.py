@@ -5,8 +5,7 @@ import math
 import pytest
 
 from pshead_core.config.run import ResolutionConfig
-from pshead_core.config.schedule import CurveConfig
-from pshead_core.scheduler.curves import is_zero, value_at
+from pshead_core.config.schedule import CurveConfig, is_zero, value_at
 from pshead_core.scheduler.resolution import side_at
 
 

@@ -101,6 +101,11 @@ def kept(_, context):
     return prior
 
 
+def loads_secretly(_, context):
+    context.models.checkpoint("mini/sd")
+    return Prior(context, contribute=lambda _, views, __: ImageGradient(rgb=pull(views)))
+
+
 def phone_home(views, _):
     with socket.socket() as line:
         line.connect(("192.0.2.1", 9))  # an address for documentation, RFC 5737
@@ -309,6 +314,7 @@ BROKEN = {
     "check_builds_independent": gradient(counted),
     "check_builds_without_prompt": guidance(None, build=needs_prompt),
     "check_released": guidance(None, build=kept),
+    "check_weights_declared": guidance(None, build=loads_secretly),
     "check_returns_contribution": guidance(lambda _, views, __: None),
     "check_gradient_shape": gradient(lambda views, _: pull(views).double()),
     "check_gradient_finite": gradient(lambda views, _: pull(views) / 0),

@@ -1,0 +1,146 @@
+"""Personalisation with a cache: finds the trained weights of a photo, or trains them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from pshead_core.api import BuildContext
+from pshead_core.models.checkpoint import Checkpoint
+from pshead_guidance_personalized_sd import dreambooth
+from pshead_guidance_personalized_sd.config import PersonaliseSettings
+from pshead_guidance_personalized_sd.lessons import Lessons, background_facts, class_latents, person_latents
+from pshead_guidance_personalized_sd.networks import (
+    Layout,
+    Owned,
+    TextToImage,
+    assemble,
+    load_text_encoder,
+    load_unet,
+    token_ids,
+)
+from pshead_guidance_personalized_sd.prompts import Teaching
+from pshead_guidance_personalized_sd.store import key_of, read_tensors, tensor_hash, write_tensors
+
+FOLDER = "personalized_sd"
+"""In the cache folder."""
+WITHOUT_EFFECT = frozenset({"save_every_steps", "gradient_checkpointing", "background_folder"})
+"""Settings that keys leave out: they do not change the weights, or the hash of what they name stands for them."""
+CLASS_SETTINGS = ("class_images", "class_sampling_steps", "class_guidance_scale", "seed")
+
+
+def personalised(
+    checkpoint: Checkpoint,
+    layout: Layout,
+    settings: PersonaliseSettings,
+    teaching: Teaching,
+    context: BuildContext,
+) -> TextToImage:
+    """Return the model with networks of its own that know the person of the portrait; the shared ones stay as they are.
+
+    Args:
+        checkpoint: the untrained weights.
+        layout: of the checkpoint.
+        settings: how to train.
+        teaching: the prompts.
+        context: portrait, device and cache.
+
+    Raises:
+        PsheadError: the training diverged, or the cache cannot be written.
+    """
+    folder = context.cache_folder / FOLDER
+    result = folder / key_of(result_facts(checkpoint, layout, settings, teaching, context)) / "weights.safetensors"
+    trained = read_tensors(result)
+    if trained is None:
+        context.logger.info("personalising %s: %d steps", checkpoint.name, settings.steps)
+        state = result.with_name("training.safetensors")
+        trained = _trained(checkpoint, layout, settings, teaching, context, state)
+        write_tensors(result, trained)
+        state.unlink(missing_ok=True)
+    unet, text_encoder = load_unet(checkpoint.folder("unet")), load_text_encoder(checkpoint.folder("text_encoder"))
+    dreambooth.apply(trained, unet, text_encoder, settings.method)
+    return assemble(checkpoint, layout, context, _ready(unet, context), _ready(text_encoder, context))
+
+
+def result_facts(
+    checkpoint: Checkpoint,
+    layout: Layout,
+    settings: PersonaliseSettings,
+    teaching: Teaching,
+    context: BuildContext,
+) -> dict[str, Any]:
+    """Return all that the trained weights depend on, as plain values."""
+    return {
+        "weights": checkpoint.fingerprint(),
+        "side_px": layout.side_px,
+        "photo": context.portrait.sha256,
+        "portrait": tensor_hash(context.portrait.rgba),  # the same photo can be framed in other ways
+        "backgrounds": background_facts(settings),
+        "settings": attrs.asdict(settings, filter=lambda field, _: field.name not in WITHOUT_EFFECT),
+        "prompts": attrs.astuple(teaching),
+        "dtype": str(context.dtype),
+    }
+
+
+def class_facts(
+    checkpoint: Checkpoint,
+    layout: Layout,
+    settings: PersonaliseSettings,
+    teaching: Teaching,
+    context: BuildContext,
+) -> dict[str, Any]:
+    """Return all that the class pictures depend on: no photo, so that all photos of a class share them."""
+    return {
+        "weights": checkpoint.fingerprint(),
+        "side_px": layout.side_px,
+        "settings": {name: getattr(settings, name) for name in CLASS_SETTINGS},
+        "prompts": [drawn for drawn, _ in teaching.others],
+        "dtype": str(context.dtype),
+    }
+
+
+def _trained(
+    checkpoint: Checkpoint,
+    layout: Layout,
+    settings: PersonaliseSettings,
+    teaching: Teaching,
+    context: BuildContext,
+    state: Path,
+) -> dict[str, Tensor]:
+    """Draw class pictures with the untrained model, encode the person's pictures, and train."""
+    base = assemble(
+        checkpoint,
+        layout,
+        context,
+        _ready(load_unet(checkpoint.folder("unet")), context),
+        _ready(load_text_encoder(checkpoint.folder("text_encoder")), context),
+    )
+    person = person_latents(context.portrait.rgba.to(context.device), base.codec(), settings)
+    others = torch.zeros_like(person[:1])
+    if settings.prior_weight > 0:
+        facts = class_facts(checkpoint, layout, settings, teaching, context)
+        folder = context.cache_folder / FOLDER / f"class-{key_of(facts)}"
+        others = class_latents(base, [drawn for drawn, _ in teaching.others], settings, folder, context.logger)
+    lessons = Lessons(person=person, others=others, teaching=teaching)
+    ids = token_ids(base.tokenizer, teaching.all)
+    schedule = base.schedule
+    del base  # its networks make room for the training
+    pupil = dreambooth.Pupil(
+        unet=load_unet(checkpoint.folder("unet")).to(context.device),
+        text_encoder=load_text_encoder(checkpoint.folder("text_encoder")).to(context.device),
+        schedule=schedule,
+        device=context.device,
+        bf16=context.dtype != torch.float32,
+    )
+    return dreambooth.train(pupil, lessons, ids, settings, state, context.logger)
+
+
+def _ready(network: nn.Module, context: BuildContext) -> Owned:
+    """Return the network for use: on the device, in the run's type, without gradients."""
+    if context.dtype != torch.float32:  # as it is loaded; diffusers warns of every cast
+        network = network.to(context.dtype)
+    return Owned(network.to(context.device).eval().requires_grad_(False))
