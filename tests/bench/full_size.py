@@ -56,7 +56,9 @@ GAUSSIANS = 100_000
 PORTRAIT_SIDE_PX = 512
 
 I2I, T2V, T2I = "I2I zero123", "T2V video, square", "T2I sd"
-T2V_PUBLISHED, T2I_ALL = "T2V video, 320 x 576", "T2I sd, all views"
+T2V_PUBLISHED, T2I_ALL = "T2V video, published", "T2I sd, all views"
+WEIGHTS = ("zero123", "video", "sd")
+PLAIN, CHANNELS_LAST, COMPILED = "plain", "channels last", "compiled"
 
 
 @frozen(kw_only=True)
@@ -212,11 +214,11 @@ def measured(variant: str, branch: Branch, guidance: Guidance, views: Views, poo
 
 def all_rows(args: argparse.Namespace, pool: WatchedPool) -> Iterator[Row]:
     """Measure everything, yielding each line as soon as it is known."""
-    todo = branches(args.views, tiny=args.tiny)
+    todo = [branch for branch in branches(args.views, tiny=args.tiny) if branch.weights in args.only]
     context, written = make_context(pool, args.work), layouts(tiny=args.tiny)
     guidances: dict[str, Guidance] = {}
     for variant in variants(args):
-        if variant != "plain":
+        if variant != PLAIN:
             (pool.use_compiled if variant == COMPILED else pool.use_channels_last)()
         for branch in todo:
             if branch.name not in guidances:
@@ -231,9 +233,6 @@ def all_rows(args: argparse.Namespace, pool: WatchedPool) -> Iterator[Row]:
                 )
             views = random_views(branch.views, args.side_px, pool.device)
             yield measured(variant, branch, guidances[branch.name], views, pool, args.repeats)
-
-
-PLAIN, CHANNELS_LAST, COMPILED = "plain", "channels last", "compiled"
 
 
 def variants(args: argparse.Namespace) -> list[str]:
@@ -346,6 +345,7 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", help="cuda, or with --tiny cpu")
     parser.add_argument("--views", type=int, help="novel views of a step: 25, or with --tiny 9")
     parser.add_argument("--side-px", type=int, help="of the views: 512, or with --tiny 64")
+    parser.add_argument("--only", nargs="+", choices=WEIGHTS, default=WEIGHTS, help="priors to measure")
     parser.add_argument("--repeats", type=int, default=5, help="counted calls per row")
     parser.add_argument("--channels-last", action="store_true", help="measure all networks with channels last too")
     parser.add_argument("--compile", action="store_true", help="measure compiled UNets too; each takes a minute or so")
@@ -377,9 +377,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.json.write_text(json.dumps({"device": name, "rows": [asdict(one) for one in rows]}, indent=1))
     for sentence in projections(rows):
         print(f"\n{sentence}", flush=True)
-    print(f"\nLeft out are {LEFT_OUT}.", flush=True)
+    trial = " The networks are tiny: these figures say nothing about full-size ones." if args.tiny else ""
+    print(f"\nLeft out are {LEFT_OUT}.{trial}", flush=True)
     report_render(args, device)
 
 
 if __name__ == "__main__":
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()  # here and not in `main`: both hold for the whole process
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -63,7 +64,7 @@ class Clock:
         if self._first is None or self._last is None:
             raise RuntimeError("the call never asked the UNet")
         marks = (begin, self._first, self._last, end)
-        parts = [self._between(one, other) for one, other in zip(marks, marks[1:], strict=False)]
+        parts = [self._between(one, other) for one, other in pairwise(marks)]
         return CallTimes(seconds=seconds, encoder=parts[0], network=parts[1], pull_back=parts[2])
 
     def wait(self) -> None:
@@ -129,8 +130,8 @@ class WatchedPool(ModelPool):
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__(device=device, dtype=dtype)
         self.clock = Clock(device)
-        self._all: dict[PooledModel, None] = {}  # in order
-        self._unets: dict[PooledModel, WatchedNetwork] = {}
+        self._all: dict[tuple[Path, str], PooledModel] = {}
+        self._unets: dict[Path, WatchedNetwork] = {}
 
     def load(
         self,
@@ -140,16 +141,18 @@ class WatchedPool(ModelPool):
         *,
         dtype: torch.dtype | None = None,
     ) -> Any:
-        """Return a component's network; see `ModelPool.load`."""
-        pooled = super().load(checkpoint, component, loader, dtype=dtype)
-        self._all[pooled] = None
+        """Return a component's network; see `ModelPool.load`, which reads the files at every request."""
+        folder = checkpoint.folder(component)
+        key = (folder, str(dtype))
+        if key not in self._all:
+            self._all[key] = super().load(checkpoint, component, loader, dtype=dtype)
         if component != "unet":
-            return pooled
-        return self._unets.setdefault(pooled, WatchedNetwork(pooled, self.clock))
+            return self._all[key]
+        return self._unets.setdefault(folder, WatchedNetwork(self._all[key], self.clock))
 
     def use_channels_last(self) -> None:
         """Store the convolutions' weights of all networks with the channels last from now on."""
-        for pooled in self._all:
+        for pooled in self._all.values():
             store_channels_last(pooled.get())
         self.offload_all()
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import BertTokenizer, BlipForQuestionAnswering, BlipImageProcessor
 
+from pshead_analyzers_blip.quiet import without_bars
 from pshead_core.api import PluginError
 
 MAX_ANSWER_TOKENS = 8
@@ -84,9 +85,10 @@ def load_answerer(folder: Path) -> Answerer:
         PluginError: the folder has another layout, or its files do not load.
     """
     try:
-        model = BlipForQuestionAnswering.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
-        ).eval()
+        with without_bars():
+            model = BlipForQuestionAnswering.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
+            ).eval()
         tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
         pictures = BlipImageProcessor.from_pretrained(folder, local_files_only=True)
         if len(tokenizer) < model.config.text_config.vocab_size - CODES:

@@ -20,6 +20,7 @@ from pshead_core.api import BuildContext, PsheadError
 from pshead_core.models.checkpoint import Checkpoint
 from pshead_core.priors.distill.codec import LatentCodec
 from pshead_core.priors.distill.noise import NoiseSchedule, read_noise_schedule
+from pshead_guidance_personalized_sd.quiet import without_bars
 
 SCALING_FACTOR = 0.18215
 """Of latents, where an autoencoder's configuration does not state it: those of Stable Diffusion 1 are older than the
@@ -146,7 +147,8 @@ def load_vae(folder: Path) -> AutoencoderKL:
 
 def load_text_encoder(folder: Path) -> CLIPTextModel:
     """Return the text encoder of a folder, float32."""
-    return CLIPTextModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+    with without_bars():
+        return CLIPTextModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, local_files_only=True)
 
 
 def open_tokenizer(checkpoint: Checkpoint, layout: Layout) -> CLIPTokenizer:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pshead_core.api import PluginError
+from pshead_guidance_video.quiet import without_bars
 
 
 def load_unet(folder: Path) -> nn.Module:
@@ -37,7 +38,8 @@ def load_vae(folder: Path) -> nn.Module:
 
 def load_text_encoder(folder: Path) -> nn.Module:
     """Return the text encoder of a component folder."""
-    encoder: nn.Module = CLIPTextModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    with without_bars():
+        encoder: nn.Module = CLIPTextModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     return encoder
 
 

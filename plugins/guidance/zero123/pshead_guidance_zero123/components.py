@@ -8,7 +8,6 @@ from attrs import frozen
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPVisionModelWithProjection
-from transformers.utils import logging as library_logging
 
 from pshead_core.api import PsheadError
 from pshead_core.models.checkpoint import Checkpoint
@@ -16,6 +15,7 @@ from pshead_core.models.pool import ModelPool, PooledModel
 from pshead_core.priors.distill.noise import NoiseSchedule, read_noise_schedule
 from pshead_guidance_zero123.clip_input import ClipInput, read_clip_input
 from pshead_guidance_zero123.projection import FOLDERS, load_projection
+from pshead_guidance_zero123.quiet import without_bars
 
 
 @frozen(kw_only=True, eq=False)
@@ -80,13 +80,8 @@ def _load_autoencoder(folder: Path) -> nn.Module:
 
 
 def _load_image_encoder(folder: Path) -> nn.Module:
-    shown = library_logging.is_progress_bar_enabled()
-    library_logging.disable_progress_bar()  # one line per load on stderr, between the lines of the run
-    try:
+    with without_bars():
         return CLIPVisionModelWithProjection.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-    finally:
-        if shown:
-            library_logging.enable_progress_bar()
 
 
 def _check_fit(components: Components, name: str) -> None:
