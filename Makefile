@@ -19,7 +19,7 @@ env: .venv/complete
 	@touch $@
 
 head: env
-	.venv/bin/pshead run demo --out runs/astronaut --force
+	.venv/bin/pshead run demo --out runs/astronaut --force --portrait.prompt "photo of a woman, light skin, short brown hair, orange suit"
 
 test: env
 	.venv/bin/python -m pytest

@@ -19,6 +19,9 @@ from pshead_core.run.priors import Priors, build_priors
 from pshead_core.run.start import RunStart
 from pshead_core.run.weights import Weights
 
+PLUGIN_LOG = logging.getLogger("pshead")
+"""Where priors tell what they do."""
+
 
 def device_of(resolved: Resolved) -> torch.device:
     """Return where the Gaussians live: gsplat needs CUDA, the other renderers are at home on the CPU."""
@@ -54,7 +57,7 @@ def make_priors(
         device=device,
         dtype=dtype,
         cache_folder=cache_folder(),
-        logger=logging.getLogger("pshead"),
+        logger=PLUGIN_LOG,
         models=ModelPool(
             device=device,
             dtype=dtype,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,6 +126,31 @@ class BarReporter:
         width = max(len(name) for name in fields)
         for name, value in fields.items():
             self._console.print(f"  {name:<{width}}  {value}", highlight=False)
+
+
+class _Forward(logging.Handler):
+    """Says what is logged."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__(logging.INFO)
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record."""
+        self._reporter.say(self.format(record))
+
+
+@contextmanager
+def heard(reporter: Reporter, logger: logging.Logger) -> Iterator[None]:
+    """Let the user see what priors log (INFO and above) while they are built and prepare, which may take minutes."""
+    handler, level = _Forward(reporter), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(min(level, logging.INFO) if level else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def reporter_for(options: RunOptions) -> Reporter:

@@ -17,14 +17,14 @@ from pshead_core.records import RunSummary
 from pshead_core.render.build import build_renderer
 from pshead_core.run import folder as run_folder
 from pshead_core.run.adam import model_of
-from pshead_core.run.assemble import device_of, make_priors
+from pshead_core.run.assemble import PLUGIN_LOG, device_of, make_priors
 from pshead_core.run.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
 from pshead_core.run.finish import finish
 from pshead_core.run.interrupt import interruptible
 from pshead_core.run.loop import Loop
 from pshead_core.run.naming import naming_plugin
 from pshead_core.run.offers import build_analyzers, build_metrics
-from pshead_core.run.progress import Reporter, reporter_for
+from pshead_core.run.progress import Reporter, heard, reporter_for
 from pshead_core.run.start import make_start
 from pshead_core.run.weights import changed_weights, find_weights, hub_offline
 
@@ -65,7 +65,8 @@ def reconstruct(photo: Path, folder: Path, resolved: Resolved, options: RunOptio
         portrait = _portrait(photo, resolved, reporter).to(device)
         reporter.say(f"start from {config.start.kind}")
         start = make_start(config, portrait, renderer, device)
-        context, priors = make_priors(resolved, portrait, renderer, start, weights)
+        with heard(reporter, PLUGIN_LOG):
+            context, priors = make_priors(resolved, portrait, renderer, start, weights)
         loop = Loop(config, portrait, renderer, priors, start.model, start.surface_depth)
         plugins = {**plugins_json(resolved), **weights.to_json()}
         run_folder.create(folder, portrait, start, dump_toml(resolved), plugins)
@@ -93,7 +94,8 @@ def resume(folder: Path, resolved: Resolved, options: RunOptions) -> RunSummary:
     portrait, start = run_folder.read_portrait(folder, device), run_folder.read_start(folder, device)
     renderer = build_renderer(resolved.config.render, device, reporter.say)
     with hub_offline(resolved.config.models.offline):
-        context, priors = make_priors(resolved, portrait, renderer, start, weights)
+        with heard(reporter, PLUGIN_LOG):
+            context, priors = make_priors(resolved, portrait, renderer, start, weights)
         model = start.model if checkpoint is None else model_of(checkpoint.adam)
         loop = Loop(resolved.config, portrait, renderer, priors, model, start.surface_depth)
         if checkpoint is not None:

@@ -15,6 +15,7 @@ from pshead_core.config.schedule import CurveConfig, SlotConfig
 from pshead_core.errors import ConfigError
 from pshead_core.registry.host import PluginHost
 from tests.config.plugins import HOST, plugin, spec
+from tests.config.presets import BARE, preset_table
 
 RICH = """
 seed = 7
@@ -67,7 +68,7 @@ def reload(tmp_path, monkeypatch):
 def test_round_trip_of_everything(tmp_path, reload):
     file = tmp_path / "rich.toml"
     file.write_text(RICH, encoding="utf-8")
-    resolved = resolve(files=[file], host=HOST)
+    resolved = resolve(preset=BARE, files=[file], host=HOST)
     again = reload(resolved)
     assert again.config == resolved.config
     assert again.instances == resolved.instances
@@ -77,8 +78,10 @@ def test_round_trip_of_everything(tmp_path, reload):
 
 @pytest.mark.parametrize("name", preset_names())
 def test_round_trip_of_presets(name, reload):
-    resolved = resolve(preset=name, host=HOST)
-    assert reload(resolved).config == resolved.config
+    resolved = resolve(preset=name)  # with the installed plugins
+    again = reload(resolved, host=None)
+    assert again.config == resolved.config
+    assert again.instances == resolved.instances
 
 
 def test_a_resolved_file_needs_no_preset_below_it(reload):
@@ -112,12 +115,12 @@ def test_none_beside_another_default_is_refused():
 def test_annotations_name_the_layer_of_each_value(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("[losses]\nalpha = 3\n")
-    lines = dump_annotated(resolve(files=[file], overrides={"seed": 3}, host=HOST)).splitlines()
+    lines = dump_annotated(resolve(preset=BARE, files=[file], overrides={"seed": 3}, host=HOST)).splitlines()
     assert f"alpha = 3.0  # {file}" in lines
     assert "seed = 3  # command line" in lines
-    assert "steps = 500  # preset mini" in lines
+    assert f"steps = {preset_table(BARE)['steps']}  # preset {BARE}" in lines
     assert "rgb = 500.0" in lines  # a class default
-    assert "[[schedule]]  # preset mini" in lines
+    assert f"[[schedule]]  # preset {BARE}" in lines
 
 
 def test_plugins_json_says_what_ran(plugin_site):

@@ -9,7 +9,8 @@ from pshead_core.config.resolve import resolve
 from pshead_core.config.run import RunConfig
 from pshead_core.config.schedule import VIEW_SETS, CurveConfig, SlotConfig
 from pshead_core.errors import ConfigError, PluginConflict, PluginLoadError, PluginNotFound
-from tests.config.plugins import HOST, SdsConfig
+from tests.config.plugins import HOST, SdsConfig, Zero123Config
+from tests.config.presets import BARE, bare_uses, preset_table
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def uses(resolved):
     return [slot.use for slot in resolved.config.schedule]
 
 
-PRESET = ["reference", "start", "start"]  # the slots of the preset `mini`, none of which needs a plugin
+PRESET = ["reference", "start", "start"]  # the slots of the preset BARE, none of which needs a plugin
 
 
 # ---- layers ------------------------------------------------------------------------------------------------------
@@ -44,18 +45,18 @@ def test_nothing_at_all_gives_the_class_defaults():
 def test_layers_in_order(write):
     base = write("steps = 100\nseed = 1\n[losses]\nrgb = 1.0\nalpha = 2.0\n", "base.toml")
     top = write("seed = 2\n[losses]\nalpha = 3.0\n[resolution]\nsides_px = [64]\nfrom_steps = [0]\n", "top.toml")
-    config = resolve(files=[base, top], overrides={"seed": 3, "portrait": {"face": 2}}, host=HOST).config
+    config = resolve(preset=BARE, files=[base, top], overrides={"seed": 3, "portrait": {"face": 2}}, host=HOST).config
     assert (config.steps, config.seed) == (100, 3)
     assert (config.losses.rgb, config.losses.alpha, config.losses.depth) == (1.0, 3.0, RunConfig().losses.depth)
     assert config.resolution.sides_px == (64,)  # arrays replace
     assert config.portrait.face == 2
-    assert uses(resolve(files=[base, top], host=HOST)) == PRESET  # from the preset below
+    assert uses(resolve(preset=BARE, files=[base, top], host=HOST)) == PRESET  # from the preset below
 
 
 def test_a_schedule_replaces_the_one_below(write):
     base = write('[guidance.sds]\n[[schedule]]\nuse = "guidance.sds"\nevery = 3\n', "base.toml")
     top = write('[[schedule]]\nuse = "reference"\nweight = 0.5\n', "top.toml")
-    resolved = resolve(files=[base, top], host=HOST)
+    resolved = resolve(preset=BARE, files=[base, top], host=HOST)
     assert resolved.config.schedule == (SlotConfig(use="reference", weight=0.5),)
     assert any("no slot uses 'guidance.sds'" in warning for warning in resolved.warnings)
 
@@ -64,41 +65,48 @@ def test_fields_of_one_instance_merge_unless_the_plugin_changes(write):
     base = write('[guidance.a]\nplugin = "sds"\nguidance_scale = 5\nlimit = 3\n', "base.toml")
     same = write("[guidance.a]\nlimit = 4\n", "same.toml")
     other = write('[guidance.a]\nplugin = "zero123"\nelevation_deg = 1\n', "other.toml")
-    merged = resolve(files=[base, same], host=HOST).config.guidance["a"]
+    merged = resolve(preset=BARE, files=[base, same], host=HOST).config.guidance["a"]
     assert merged == SdsConfig(guidance_scale=5.0, limit=4)
-    assert resolve(files=[base, other], host=HOST).config.guidance["a"].elevation_deg == 1.0
+    changed = resolve(preset=BARE, files=[base, other], host=HOST).config.guidance["a"]
+    assert changed == Zero123Config(elevation_deg=1.0)
 
 
 def test_the_message_names_the_file_that_set_the_value(write):
     base, top = write("[losses]\nrgb = 'x'\nalpha = 'y'\n", "base.toml"), write("[losses]\nrgb = 'z'\n", "top.toml")
     with pytest.raises(ConfigError) as caught:
-        resolve(files=[base, top], host=HOST)
+        resolve(preset=BARE, files=[base, top], host=HOST)
     assert f"'z' @ {top}: losses.rgb" in caught.value.what
     assert f"'y' @ {base}: losses.alpha" in caught.value.what
     with pytest.raises(ConfigError, match="@ command line: steps"):
-        resolve(overrides={"steps": 0}, host=HOST)
+        resolve(preset=BARE, overrides={"steps": 0}, host=HOST)
 
 
 def test_preset_by_flag_by_file_and_by_default(write):
     fast = write('preset = "fast"\n')
-    steps = {name: resolve(preset=name, host=HOST).config.steps for name in ("fast", "mini", "none")}
-    assert resolve(host=HOST).config.steps == steps["mini"]
-    assert resolve(files=[fast], host=HOST).config.steps == steps["fast"] != steps["mini"]
-    assert resolve(files=[fast], preset="mini", host=HOST).config.steps == steps["mini"]
+    configs = {name: resolve(preset=name).config for name in ("fast", "mini")}  # with the installed plugins
+    steps = {name: preset_table(name)["steps"] for name in configs}
+    assert {name: config.steps for name, config in configs.items()} == steps
+    assert resolve(preset="none", host=HOST).config.steps == RunConfig().steps
+    assert resolve().config == configs["mini"]
+    assert resolve().origins[("steps",)] == "preset mini"
+    assert resolve(files=[fast]).config == configs["fast"] != configs["mini"]
+    assert steps["fast"] != steps["mini"]
+    assert resolve(files=[fast], preset="mini").config == configs["mini"]
     with pytest.raises(ConfigError, match=r"preset 'fats', did you mean 'fast'\?"):
         resolve(preset="fats", host=HOST)
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_are_sound(name):
-    resolved = resolve(preset=name, host=HOST)
+    resolved = resolve(preset=name)  # with the installed plugins
     assert not resolved.warnings
     assert "reference" in uses(resolved)
+    assert uses(resolved) == [slot["use"] for slot in preset_table(name)["schedule"]]
 
 
 def test_curves_and_numbers(write):
     file = write("[losses]\nrgb = {from_step = 1, to_step = 5, start = 2, end = 0.5, shape = 'cosine'}\nalpha = 3\n")
-    losses = resolve(files=[file], host=HOST).config.losses
+    losses = resolve(preset=BARE, files=[file], host=HOST).config.losses
     assert losses.rgb == CurveConfig(from_step=1, to_step=5, start=2.0, end=0.5, shape="cosine")
     assert losses.alpha == 3.0
     assert isinstance(losses.alpha, float)
@@ -176,7 +184,7 @@ def test_plugins_may_object_to_a_configuration():
 
 
 def test_a_list_without_files_means_these_with_their_default_slots():
-    resolved = resolve(plugins="sds,restore", host=HOST)
+    resolved = resolve(preset=BARE, plugins="sds,restore", host=HOST)
     assert uses(resolved) == [*PRESET, "guidance.sds", "refiners.restore"]
     sds, restore = resolved.config.schedule[len(PRESET) :]
     assert sds == SlotConfig(use="guidance.sds", views="front", max_views=4, min_side_px=256)
@@ -187,17 +195,21 @@ def test_a_list_without_files_means_these_with_their_default_slots():
 
 def test_the_environment_says_the_same_and_the_flag_wins(monkeypatch):
     monkeypatch.setenv("PSHEAD_PLUGINS", "sds")
-    assert uses(resolve(host=HOST)) == [*PRESET, "guidance.sds"]
-    assert uses(resolve(host=HOST, plugins="restore")) == [*PRESET, "refiners.restore"]
+    assert uses(resolve(preset=BARE, host=HOST)) == [*PRESET, "guidance.sds"]
+    assert uses(resolve(preset=BARE, host=HOST, plugins="restore")) == [*PRESET, "refiners.restore"]
     monkeypatch.setenv("PSHEAD_PLUGINS", "sdss")
     with pytest.raises(PluginNotFound, match=r"no plugin named 'sdss', did you mean 'sds'\? @ PSHEAD_PLUGINS"):
-        resolve(host=HOST)
+        resolve(preset=BARE, host=HOST)
 
 
 def test_the_empty_list_loads_nothing(plugin_site):
-    plugin_site.install("mediapipe_face", "1 / 0", kind="analyzers", distribution="made-up-analyzer")
-    resolved = resolve(plugins="", listings=plugin_site.only())
-    assert (resolved.plugins, resolved.instances, uses(resolved)) == ((), (), PRESET)
+    for kind in ("analyzers", "guidance"):
+        for name in preset_table("mini")[kind]:
+            plugin_site.install(name, "1 / 0", kind=kind, distribution=f"made-up-{kind}-{name}".replace("_", "-"))
+    for preset, left in (("mini", bare_uses("mini")), (BARE, PRESET)):
+        resolved = resolve(preset=preset, plugins="", listings=plugin_site.only())
+        assert (resolved.plugins, resolved.instances, uses(resolved)) == ((), (), left)
+    assert uses(resolve(plugins="", listings=plugin_site.only())) == bare_uses("mini")
 
 
 def test_an_analyzer_on_the_list_replaces_that_of_the_preset():
@@ -256,7 +268,9 @@ min_side_px = 256
 
 
 def test_a_full_run_warns_of_nothing():
-    assert resolve(host=HOST).warnings == ()
+    resolved = resolve()  # the default preset, with the installed plugins
+    assert set(preset_table("mini")["guidance"]) == set(resolved.config.guidance) != set()
+    assert resolved.warnings == ()
 
 
 def test_configuration_imports_no_torch():

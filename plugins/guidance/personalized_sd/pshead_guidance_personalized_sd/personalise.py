@@ -141,6 +141,5 @@ def _trained(
 
 def _ready(network: nn.Module, context: BuildContext) -> Owned:
     """Return the network for use: on the device, in the run's type, without gradients."""
-    if context.dtype != torch.float32:  # as it is loaded; diffusers warns of every cast
-        network = network.to(context.dtype)
-    return Owned(network.to(context.device).eval().requires_grad_(False))
+    nn.Module.to(network, context.device, context.dtype)  # not diffusers' own `to`, which warns of every cast
+    return Owned(network.eval().requires_grad_(False))
