@@ -86,7 +86,8 @@ def test_chunks_do_not_change_the_gradient(twin, make_context):
         .rgb
         for size in (2, 8)
     ]
-    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5 * float(gradients[0].abs().max()))
+    # Rounding differs with the size of a batch, and guidance magnifies it; other noise would change whole values.
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4 * float(gradients[0].abs().max()))
 
 
 def test_asking_before_preparing_is_a_fault_of_the_caller(twin, make_context):
