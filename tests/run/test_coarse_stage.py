@@ -3,13 +3,11 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 import torch
 from attrs import evolve
-from safetensors.numpy import load_file
 
 from pshead_core.cli.main import main
 from pshead_core.config.resolve import resolve
@@ -19,6 +17,7 @@ from pshead_core.run.loop import Loop
 from pshead_core.run.start import make_start
 from pshead_core.run.weights import find_weights
 from tests.bench.ladder import novel_cameras, portrait_of
+from tests.run.whole_runs import PROGRAM, numbers
 from training.ground_truth import load_ground_truth
 
 CONFIG = """
@@ -61,7 +60,6 @@ rides_on = ["guidance.zero123", "guidance.video"]
 weight = 0.1
 max_views = 2
 """
-PROGRAM = [sys.executable, "-c", "from pshead_core.cli.main import run_and_exit; run_and_exit()"]
 
 
 @pytest.fixture(scope="module")
@@ -76,18 +74,8 @@ def whole(tmp_path_factory):
         yield folder / "run", config
 
 
-def _numbers(folder):
-    lines = [json.loads(line) for line in (folder / "report.jsonl").read_text().splitlines()]
-    for line in lines:
-        del line["seconds"]
-        for slot in line["slots"]:
-            del slot["seconds"]
-    tensors = load_file(folder / "checkpoint.safetensors")
-    return lines, {name: tensor.tobytes() for name, tensor in tensors.items()}
-
-
 def test_every_prior_of_the_schedule_contributed(whole):
-    lines, _ = _numbers(whole[0])
+    lines, _ = numbers(whole[0])
     due = [tuple(slot["slot"] for slot in line["slots"]) for line in lines]
     turns = ("guidance.zero123", "guidance.video") * 4
     assert due == [(turn, "guidance.personalized_sd") for turn in turns]
@@ -107,7 +95,7 @@ def test_killed_in_the_middle_and_resumed_equals_undisturbed(whole, tmp_path):
     process.communicate()
     assert not (tmp_path / "run" / "run.json").exists()
     assert main(["run", "--resume", str(tmp_path / "run"), "--quiet"]) == 0
-    assert _numbers(tmp_path / "run") == _numbers(whole[0])
+    assert numbers(tmp_path / "run") == numbers(whole[0])
 
 
 def test_the_run_names_its_weights(whole, capsys):

@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
-from safetensors.numpy import load_file
 
 from pshead_core.cli.main import main
+from tests.run.whole_runs import PROGRAM, numbers
 
 STEPS = 12
 CONFIG = """
@@ -42,7 +41,6 @@ weight = 0.001
 max_views = 2
 probability = 0.5
 """
-PROGRAM = [sys.executable, "-c", "from pshead_core.cli.main import run_and_exit; run_and_exit()"]
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +51,6 @@ def whole(tmp_path_factory):
     config.write_text(CONFIG)
     assert main(["run", "demo", "--out", str(folder / "run"), "--config", str(config), "--quiet"]) == 0
     return folder / "run", config
-
-
-def _numbers(folder):
-    """What a run computed: every line of the report without its times, and the last checkpoint's tensors."""
-    lines = [json.loads(line) for line in (folder / "report.jsonl").read_text().splitlines()]
-    for line in lines:
-        del line["seconds"]
-        for slot in line["slots"]:
-            del slot["seconds"]
-    tensors = load_file(folder / "checkpoint.safetensors")
-    return lines, {name: tensor.tobytes() for name, tensor in tensors.items()}
 
 
 def _start(folder, config, checkpoint_every=3):
@@ -90,7 +77,7 @@ def test_killed_and_resumed_equals_undisturbed(whole, tmp_path, after_step, chec
     assert not (tmp_path / "run" / "run.json").exists()
     assert (tmp_path / "run" / "checkpoint.safetensors").exists() == (checkpoint_every <= after_step)
     assert main(["run", "--resume", str(tmp_path / "run"), "--quiet"]) == 0
-    assert _numbers(tmp_path / "run") == _numbers(whole[0])
+    assert numbers(tmp_path / "run") == numbers(whole[0])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal")
@@ -103,20 +90,20 @@ def test_ctrl_c_saves_and_says_how_to_go_on(whole, tmp_path):
     assert f"pshead run --resume {tmp_path / 'run'}" in err
     assert "Traceback" not in err
     assert main(["run", "--resume", str(tmp_path / "run"), "--quiet"]) == 0
-    assert _numbers(tmp_path / "run") == _numbers(whole[0])
+    assert numbers(tmp_path / "run") == numbers(whole[0])
 
 
-def test_resolved_toml_runs_again_to_the_same_numbers(whole, tmp_path):
+def test_resolved_toml_runs_again_to_the_samenumbers(whole, tmp_path):
     resolved = whole[0] / "resolved.toml"
     assert main(["run", "demo", "--out", str(tmp_path / "run"), "--config", str(resolved), "--quiet"]) == 0
-    assert _numbers(tmp_path / "run") == _numbers(whole[0])
+    assert numbers(tmp_path / "run") == numbers(whole[0])
     assert (tmp_path / "run" / "resolved.toml").read_text() == resolved.read_text()
 
 
-def test_another_seed_gives_other_numbers(whole, tmp_path):
+def test_another_seed_gives_othernumbers(whole, tmp_path):
     arguments = ["run", "demo", "--out", str(tmp_path / "run"), "--config", str(whole[1]), "--quiet", "--seed", "1"]
     assert main(arguments) == 0
-    assert _numbers(tmp_path / "run")[1] != _numbers(whole[0])[1]
+    assert numbers(tmp_path / "run")[1] != numbers(whole[0])[1]
 
 
 def test_run_folder_holds_what_the_readme_says(whole):
@@ -132,6 +119,6 @@ def test_run_folder_holds_what_the_readme_says(whole):
 
 
 def test_resuming_a_finished_run_only_writes_its_files_again(whole, capsys):
-    before = _numbers(whole[0])
+    before = numbers(whole[0])
     assert main(["run", "--resume", str(whole[0]), "--quiet"]) == 0
-    assert _numbers(whole[0]) == before
+    assert numbers(whole[0]) == before
