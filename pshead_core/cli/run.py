@@ -13,6 +13,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from pshead_core.cli.allocator import keep_freed_memory
 from pshead_core.cli.configuration import add_arguments, resolve_arguments, split
 from pshead_core.cli.output import print_warnings
 from pshead_core.cli.parser import Parser
@@ -38,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
     known = parser.parse(ours)
     if wants_help:
         return _help(parser, known)
+    keep_freed_memory()
     options = RunOptions(checkpoint_every=known.checkpoint_every, quiet=known.quiet, json=known.json, force=known.force)
     if known.resume is not None:
         _refuse_beside_resume(known.photo, ours, typed)

@@ -29,7 +29,7 @@ class GaussianAdam:
     def _start(self, parameters: dict[str, Tensor]) -> None:
         self._parameters = {name: tensor.requires_grad_() for name, tensor in parameters.items()}
         groups = [{"params": [tensor], "name": name} for name, tensor in self._parameters.items()]
-        self._adam = torch.optim.Adam(groups, lr=0.0, eps=EPSILON)
+        self._adam = torch.optim.Adam(groups, lr=0.0, eps=EPSILON, fused=True)
 
     @property
     def model(self) -> GaussianModel:

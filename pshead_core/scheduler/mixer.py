@@ -84,10 +84,9 @@ def add(mixed: MixedGradient, gradient: ImageGradient, *, views: Tensor, weight:
     squares = 0.0
     for total, part in ((mixed.rgb, gradient.rgb), (mixed.alpha, gradient.alpha), (mixed.depth, gradient.depth)):
         if part is not None:
-            weighted = weight * part
-            total.index_add_(0, views, weighted)
-            squares += float(weighted.double().square().sum())
-    return float(squares**0.5)
+            total.index_add_(0, views, part, alpha=weight)
+            squares += float(torch.linalg.vector_norm(part.flatten(1), dim=1).double().square().sum())
+    return float(abs(weight) * squares**0.5)
 
 
 def check_gradient(gradient: ImageGradient, views: Views, who: str) -> None:
@@ -136,7 +135,8 @@ def _check_image(name: str, image: Tensor, like: Tensor, who: str) -> None:
         )
     if image.requires_grad:
         raise PluginContractError(f"{who} returned {name} with a graph", fix="detach what the prior returns")
-    if not bool(torch.isfinite(image).all()):
+    lowest_and_highest = torch.stack(torch.aminmax(image))  # both are NaN if one number is; one pass over the pixels
+    if not bool(torch.isfinite(lowest_and_highest).all()):
         raise PluginContractError(
             f"{who} returned {name} with {int((~torch.isfinite(image)).sum())} numbers that are not finite",
             fix="run the prior in float32 or lower its gradient; the run stops before the head is harmed",
