@@ -1,0 +1,102 @@
+"""How close a prior's clean estimate is to the truth, by timestep: `python -m tests.bench.estimates --config FILE`.
+
+A ground-truth head is reconstructed with T2I and I2I as in the ladder. I2I and T2V are then shown the same 25 rendered
+views at one noise level after the other, and the pictures that they take these for are compared with the truth. A prior
+whose estimates are no better than another's cannot add to the other's head.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from attrs import evolve
+from torch import Tensor
+
+from pshead_core.config.resolve import recheck, resolve
+from pshead_core.config.resolved import Resolved
+from pshead_core.config.schedule import SlotConfig
+from pshead_core.render.base import Views
+from pshead_core.render.build import build_renderer
+from pshead_core.run.assemble import make_priors
+from pshead_core.run.loop import Loop
+from pshead_core.run.start import make_start
+from pshead_core.run.weights import find_weights
+from pshead_core.scheduler.plan import Share, StepPlan
+from pshead_core.scheduler.slots import Duty
+from tests.bench.ladder import ROWS, SIDE_PX, portrait_of, truth, with_priors
+from training.common.colour import psnr
+from training.ground_truth import TruthHead, load_ground_truth
+
+PRIORS = ("zero123", "video")
+T_FRACS = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def rendered(head: TruthHead, resolved: Resolved) -> Views:
+    """Return the 25 views of a reconstruction from the truth's cameras, the front first, over white."""
+    portrait, config, cpu = portrait_of(head), resolved.config, torch.device("cpu")
+    renderer = build_renderer(config.render, cpu, lambda _: None)
+    start = make_start(config, portrait, renderer, cpu)
+    _, priors = make_priors(resolved, portrait, renderer, start, find_weights(resolved))
+    loop = Loop(config, portrait, renderer, priors, start.model, start.surface_depth)
+    for _ in loop.steps():
+        pass
+    cameras = head.cameras.resized(SIDE_PX, SIDE_PX)
+    with torch.no_grad():
+        found = renderer.render(loop.model, cameras, torch.ones(3))
+    return Views(rgb=found.rgb, alpha=found.alpha, depth=found.depth, cameras=cameras, background=torch.ones(3))
+
+
+def at_timestep(resolved: Resolved, prior: str, t_frac: float) -> Resolved:
+    """Return the configuration whose only prior looks at one noise level and returns views minus its estimate."""
+    plugin = resolved.config.guidance[prior]
+    distill = evolve(plugin.distill, min_t_frac=t_frac, max_t_frac=t_frac, draw="shared", weighting="uniform")
+    slots = tuple(slot for slot in resolved.config.schedule if "." not in slot.use)
+    alone = (*slots, SlotConfig(use=f"guidance.{prior}", name="estimate"))
+    guidance = {prior: evolve(plugin, distill=evolve(distill, mode="image"))}
+    return recheck(evolve(resolved, config=evolve(resolved.config, guidance=guidance, schedule=alone)))
+
+
+def estimate(head: TruthHead, resolved: Resolved, views: Views) -> Tensor:
+    """Return what the slot `estimate` takes the views for, `[view, side, side, 3]`."""
+    cpu, config = torch.device("cpu"), resolved.config
+    renderer = build_renderer(config.render, cpu, lambda _: None)
+    portrait = portrait_of(head)
+    start = make_start(config, portrait, renderer, cpu)
+    _, priors = make_priors(resolved, portrait, renderer, start, find_weights(resolved))
+    slot = next(slot for slot in config.schedule if slot.label == "estimate")
+    share = Share(duty=Duty(slot=slot, weight=1.0), views=torch.arange(len(views.rgb)), held=None)
+    plan = StepPlan(step=0, side_px=SIDE_PX, reference=None, cameras=views.cameras, shares=(share,))
+    mixed, _ = priors.ask(plan, views, config.steps)
+    return views.rgb - len(views.rgb) * mixed.rgb
+
+
+def main() -> None:
+    """Print a Markdown table, mean over heads of the PSNR of the 24 novel views."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, action="append", default=[], help="TOML on top of the preset")
+    parser.add_argument("--heads", type=int, nargs="+", default=[0, 7], help="numbers in the ground-truth set")
+    arguments = parser.parse_args()
+    everything = resolve(preset="mini", files=arguments.config)
+    found: dict[tuple[str, float], list[float]] = {}
+    for number in arguments.heads:
+        head = load_ground_truth()[number]
+        true_rgb, _ = truth(head)
+        views = rendered(head, with_priors(everything, ROWS["+ I2I"]))
+        guesses = {("the views", 0.0): views.rgb}
+        for prior in PRIORS:
+            for t_frac in T_FRACS:
+                guesses[prior, t_frac] = estimate(head, at_timestep(everything, prior, t_frac), views)
+        for key, guess in guesses.items():
+            novel = guess[1:].permute(0, 3, 1, 2).clamp(0, 1)
+            found.setdefault(key, []).append(float(psnr(true_rgb, novel).mean()))
+    mean = {key: sum(values) / len(values) for key, values in found.items()}
+    print(f"the views themselves: {mean['the views', 0.0]:.2f} dB")
+    print("| clean estimate at t | " + " | ".join(PRIORS) + " |\n|---|" + "---|" * len(PRIORS))
+    for t_frac in T_FRACS:
+        print(f"| {t_frac:g} | " + " | ".join(f"{mean[prior, t_frac]:.2f} dB" for prior in PRIORS) + " |")
+
+
+if __name__ == "__main__":
+    main()
