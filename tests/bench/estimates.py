@@ -54,7 +54,7 @@ def at_timestep(resolved: Resolved, prior: str, t_frac: float) -> Resolved:
     distill = evolve(plugin.distill, min_t_frac=t_frac, max_t_frac=t_frac, draw="shared", weighting="uniform")
     slots = tuple(slot for slot in resolved.config.schedule if "." not in slot.use)
     alone = (*slots, SlotConfig(use=f"guidance.{prior}", name="estimate"))
-    guidance = {prior: evolve(plugin, distill=evolve(distill, mode="image"))}
+    guidance = {**resolved.config.guidance, prior: evolve(plugin, distill=evolve(distill, mode="image"))}
     return recheck(evolve(resolved, config=evolve(resolved.config, guidance=guidance, schedule=alone)))
 
 
