@@ -36,6 +36,7 @@ from pshead_core.priors.contribution import DenoisedTarget, ImageGradient
 from pshead_core.priors.protocols import (
     Analyzer,
     BuildContext,
+    DifferentiableMetric,
     Guidance,
     Metric,
     Offloadable,
@@ -91,6 +92,7 @@ __all__ = [
     "CheckpointSpec",
     "ConfigError",
     "DenoisedTarget",
+    "DifferentiableMetric",
     "FaceFacts",
     "Guidance",
     "GuidanceSpec",

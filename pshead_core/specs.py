@@ -50,6 +50,8 @@ class ViewNeeds:
     """Default view set of the prior's slot."""
     max_views: int | None = None
     """Most views per call; None means all."""
+    reference: bool = False
+    """Whether the prior reads `Step.reference`, the head as it now looks from the photo's camera."""
 
 
 @frozen(kw_only=True)

@@ -12,12 +12,12 @@ import attrs
 from pshead_core.cli.output import columns, paint
 from pshead_core.cli.parser import Parser
 from pshead_core.errors import ConfigError, PsheadError
-from pshead_core.models.hub import HuggingFaceHub
 from pshead_core.models.inventory import Row, rows
 from pshead_core.models.missing import size_text
 from pshead_core.models.names import CheckpointNames
 from pshead_core.models.places import models_folder
 from pshead_core.models.pull import Terms, pull
+from pshead_core.models.urls import hub_of
 from pshead_core.models.verify import verify
 from pshead_core.registry.nearest import did_you_mean
 
@@ -81,7 +81,7 @@ def _pull(argv: Sequence[str]) -> int:
         print("\n".join(terms.lines))
         return known.accept_licence or (sys.stdin.isatty() and input("accept the licence? [y/N] ").lower() == "y")
 
-    folder = pull(known.name, HuggingFaceHub(), convert=known.convert, accept=accept, say=print)
+    folder = pull(known.name, hub_of(known.name), convert=known.convert, accept=accept, say=print)
     print(f"{known.name} is in {folder}")
     return 0
 

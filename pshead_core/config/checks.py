@@ -8,11 +8,11 @@ from itertools import combinations
 from pshead_core.config.problems import Problem
 from pshead_core.config.resolved import Instance
 from pshead_core.config.run import RunConfig
-from pshead_core.config.schedule import BUILT_IN, REFERENCE, VIEW_SETS, SlotConfig
+from pshead_core.config.schedule import BUILT_IN, REFERENCE, START, VIEW_SETS, SlotConfig
 from pshead_core.models.licences import strictness_of
 from pshead_core.registry.host import PluginHost
 from pshead_core.registry.nearest import did_you_mean
-from pshead_core.specs import GuidanceSpec, RefinerSpec
+from pshead_core.specs import GuidanceSpec, MetricSpec, RefinerSpec, Spec
 
 
 def schedule_problems(slots: Sequence[SlotConfig], uses: Collection[str]) -> list[Problem]:
@@ -98,6 +98,32 @@ def _each(slots: Sequence[SlotConfig]) -> list[Problem]:
             text = f"'until_step' ({slot.until_step}) must be after 'from_step' ({slot.from_step})"
             problems.append(Problem(text=text, path=("schedule", index, "until_step")))
     return problems
+
+
+def perceptual_problems(slots: Sequence[SlotConfig], instances: Sequence[Instance], host: PluginHost) -> list[Problem]:
+    """Return a problem for each slot whose `perceptual` names no metric that can be a loss, or has no target."""
+    metrics = {one.use: host.specs("metrics")[one.plugin] for one in instances if one.kind == "metrics"}
+    problems = []
+    for index, slot in enumerate(slots):
+        if slot.perceptual is None:
+            continue
+        if slot.use != START and not slot.use.startswith("refiners."):
+            text = f"slot '{slot.label}' has no target to compare with: '{slot.use}' is no refiner"
+            problems.append(Problem(text=text, path=("schedule", index, "perceptual")))
+        if slot.perceptual not in metrics:
+            hint = did_you_mean(slot.perceptual, metrics) or f"; there are: {', '.join(metrics) or 'none'}"
+            text = f"no metric '{slot.perceptual}'{hint}"
+            problems.append(Problem(text=text, path=("schedule", index, "perceptual")))
+        elif "differentiable" not in _tags(metrics[slot.perceptual]):
+            able = [use for use, spec in metrics.items() if "differentiable" in _tags(spec)]
+            text = f"'{slot.perceptual}' cannot be a loss: its plugin has no tag 'differentiable'"
+            text += f"; these have: {', '.join(able) or 'none'}"
+            problems.append(Problem(text=text, path=("schedule", index, "perceptual")))
+    return problems
+
+
+def _tags(spec: Spec) -> frozenset[str]:
+    return spec.tags if isinstance(spec, MetricSpec) else frozenset()
 
 
 def excluded(instances: Sequence[Instance], host: PluginHost) -> list[Problem]:

@@ -22,7 +22,13 @@ from attrs import evolve
 from pshead_core.config.allow import forbidden, kinds_of, read_allow_list, restrict_preset, wanted_of
 from pshead_core.config.build import Builder
 from pshead_core.config.checkpoints import load_checkpoints
-from pshead_core.config.checks import excluded, not_commercial, schedule_problems, warnings_of
+from pshead_core.config.checks import (
+    excluded,
+    not_commercial,
+    perceptual_problems,
+    schedule_problems,
+    warnings_of,
+)
 from pshead_core.config.convert import validated
 from pshead_core.config.layers import (
     DEFAULT_PRESET,
@@ -112,6 +118,7 @@ def recheck(resolved: Resolved) -> Resolved:
     load_checkpoints(resolved)
     uses = [instance.use for instance in instances if instance.kind in ("guidance", "refiners")]
     problems = validated(config, ()) + schedule_problems(config.schedule, uses)
+    problems += perceptual_problems(config.schedule, instances, resolved.host)
     problems += excluded(instances, resolved.host)
     problems += not_commercial(config, instances, resolved.host)
     problems += [Problem(text=text) for text in resolved.host.check_run(config)]

@@ -105,6 +105,10 @@ class SlotConfig:
     """Refiners: for how many due steps a target is used again (with the same views)."""
     loss: Literal["l2", "l1", "huber"] = "l2"
     """Refiners: distance between the views and the target."""
+    perceptual: str | None = None
+    """Refiners: `metrics.<instance>`, tagged `differentiable`, whose distance is added to `loss`."""
+    perceptual_weight: float = field(default=1.0, validator=validators.ge(0.0))
+    """Refiners: factor of that distance, which counts once for each pixel, times the target's weight there."""
 
     @property
     def label(self) -> str:

@@ -13,6 +13,22 @@ from attrs import frozen
 SD_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 ZERO123_PARTS = ("unet", "vae", "image_encoder", "feature_extractor", "clip_camera_projection", "scheduler")
 _GB = 10**9
+_HASH_DIGITS = 8  # as torch writes into the names of its files
+
+
+@frozen(kw_only=True)
+class PublishedFile:
+    """A file of weights at an address of its own."""
+
+    name: str
+    url: str
+    """Address, or `torchvision:<weights>` for what torchvision's own table says."""
+    sha256: str
+    """Of the contents, hexadecimal: all digits, or the first that were published (torch writes eight into the name)."""
+    size_bytes: int
+    """As published; only shown, the hash decides."""
+    inside: str = ""
+    """Key below which the file keeps its tensors; empty: they are its whole contents."""
 
 
 @frozen(kw_only=True)
@@ -22,9 +38,10 @@ class Published:
     name: str
     """As configurations name it."""
     repo: str
-    """`owner/name` on the hub."""
+    """`owner/name` on the hub; of weights with `files`, who published them."""
     revision: str | None
-    """Commit, 40 hexadecimal digits; None: not confirmed, to be named by the user."""
+    """Commit, 40 hexadecimal digits; None: not confirmed, to be named by the user. With `files` the first digits of the
+    hash of the first one."""
     licence: str
     """As the weights' own page states it."""
     commercial: bool
@@ -38,10 +55,37 @@ class Published:
     """Miniature checkpoint of the same layout, which needs no download."""
     note: str = ""
     """What to know before the download, one sentence."""
+    files: tuple[PublishedFile, ...] = ()
+    """Of weights that are no repository of the hub: all files, which make the one component `model`."""
 
 
 def _same(parts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((part, part) for part in parts)
+
+
+def _files(
+    name: str, repo: str, licence: str, *files: PublishedFile, note: str = "", commercial: bool = True
+) -> Published:
+    """Return an entry whose weights are files at their own addresses, all of them pickles."""
+    return Published(
+        name=name,
+        repo=repo,
+        revision=files[0].sha256[:_HASH_DIGITS],
+        licence=licence,
+        commercial=commercial,
+        download_bytes=sum(file.size_bytes for file in files),
+        components=(("model", ""),),
+        pickled=True,
+        note=note,
+        files=files,
+    )
+
+
+def _torchvision(name: str, weights: str, file: str, sha256: str, size_bytes: int) -> Published:
+    """Return one of torchvision's networks, whose address torchvision knows."""
+    note = "trained on ImageNet; torchvision leaves it to the user whether that suits a purpose"
+    stored = PublishedFile(name=file, url=f"torchvision:{weights}", sha256=sha256, size_bytes=size_bytes)
+    return _files(name, "pytorch/vision", "BSD-3-Clause", stored, note=note)
 
 
 CATALOGUE: dict[str, Published] = {
@@ -176,6 +220,71 @@ CATALOGUE: dict[str, Published] = {
             components=(("model", ""),),
             note="without it, type the attributes or use the neutral prompt",
         ),
+        _files(
+            "codeformer",
+            "sczhou/CodeFormer",
+            "S-Lab License 1.0 (non-commercial)",
+            PublishedFile(
+                name="codeformer.pth",
+                url="https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/codeformer.pth",
+                sha256="1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
+                size_bytes=376_637_898,
+                inside="params_ema",
+            ),
+            commercial=False,
+        ),
+        _files(
+            "retinaface-resnet50",
+            "xinntao/facexlib",
+            "MIT",
+            PublishedFile(
+                name="detection_Resnet50_Final.pth",
+                url="https://github.com/xinntao/facexlib/releases/download/v0.1.0/detection_Resnet50_Final.pth",
+                sha256="6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
+                size_bytes=109_497_761,
+            ),
+            note="trained on WIDER FACE, whose pictures are for research",
+        ),
+        Published(
+            name="auraface",
+            repo="fal/AuraFace-v1",
+            revision="a7933ea5",
+            licence="Apache-2.0",
+            commercial=True,
+            download_bytes=260_694_151,
+            components=(("model", ""),),
+            note="only the recogniser; the other files of that repository are InsightFace's, not for commercial use",
+            files=(
+                PublishedFile(
+                    name="glintr100.onnx",
+                    url="https://huggingface.co/fal/AuraFace-v1/resolve/af6d057c9b0ec4071d4c49c80e3539258798b609/"
+                    "glintr100.onnx",
+                    sha256="a7933ea5330113b01c9b60351d8f4c33003f145d8470ac5f0e52ee2effe25c60",
+                    size_bytes=260_694_151,
+                ),
+            ),
+        ),
+        _torchvision(
+            "torchvision-alexnet",
+            "AlexNet_Weights.IMAGENET1K_V1",
+            "alexnet-owt-7be5be79.pth",
+            "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+            244_408_911,
+        ),
+        _torchvision(
+            "torchvision-vgg16",
+            "VGG16_Weights.IMAGENET1K_V1",
+            "vgg16-397923af.pth",
+            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            553_433_881,
+        ),
+        _torchvision(
+            "torchvision-squeezenet1_1",
+            "SqueezeNet1_1_Weights.IMAGENET1K_V1",
+            "squeezenet1_1-b8a52dc0.pth",
+            "b8a52dc0",
+            4_960_000,
+        ),
     )
 }
 """By name."""
@@ -183,4 +292,4 @@ CATALOGUE: dict[str, Published] = {
 
 def published_by_repo(repo: str) -> Published | None:
     """Return the first entry of a repository; None if the catalogue does not know it."""
-    return next((entry for entry in CATALOGUE.values() if entry.repo == repo), None)
+    return next((entry for entry in CATALOGUE.values() if entry.repo == repo and not entry.files), None)

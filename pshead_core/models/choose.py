@@ -36,7 +36,7 @@ class Choice:
     @property
     def pickles(self) -> tuple[str, ...]:
         """Paths of the files that have to be converted."""
-        return tuple(path for path in self.files.values() if path.endswith(".bin"))
+        return tuple(path for path in self.files.values() if path.endswith((".bin", ".pth")))
 
     @property
     def size_bytes(self) -> int:

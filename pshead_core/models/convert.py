@@ -15,8 +15,12 @@ _STORED = {"pytorch_model": "model"}
 """Where transformers names its pickle and its safetensors differently."""
 
 
-def convert_pickle(path: Path) -> Path:
-    """Write the tensors of a `.bin` file beside it as safetensors, delete the pickle, and return the new path.
+def convert_pickle(path: Path, inside: str = "") -> Path:
+    """Write the tensors of a pickle beside it as safetensors, delete the pickle, and return the new path.
+
+    Args:
+        path: of the pickle.
+        inside: key below which it keeps the tensors; empty: they are its whole contents.
 
     Raises:
         PsheadError: the file holds something else than named tensors, or is damaged.
@@ -28,6 +32,10 @@ def convert_pickle(path: Path) -> Path:
         read = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise _refused(path, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+    if inside:
+        if not isinstance(read, dict) or inside not in read:
+            raise _refused(path, f"it has no part '{inside}'")
+        read = read[inside]
     if not isinstance(read, dict) or not all(isinstance(value, torch.Tensor) for value in read.values()):
         raise _refused(path, "it is not a table of named tensors")
     seen: set[int] = set()

@@ -27,7 +27,9 @@ class HubFile:
     """With `/`, from the repository's root."""
     size_bytes: int
     sha256: str | None = None
-    """Of the contents; the hub states it for large files only."""
+    """Of the contents, or its first digits; the hub states it for large files only."""
+    estimated: bool = False
+    """Whether the size is only about right."""
 
 
 @frozen(kw_only=True)
@@ -88,9 +90,14 @@ class HuggingFaceHub:
             raise _refused(repo, revision, error) from error
 
 
+def is_offline() -> bool:
+    """Tell whether the user switched downloads off."""
+    return os.environ.get(_OFFLINE, "").strip().lower() in ("1", "on", "yes", "true")
+
+
 def _library(repo: str) -> Any:
     """Return the hub's library; refuse if it is missing or switched offline."""
-    if os.environ.get(_OFFLINE, "").strip().lower() in ("1", "on", "yes", "true"):
+    if is_offline():
         raise PsheadError(
             f"{repo} cannot be fetched: offline mode is on",
             why=f"{_OFFLINE} is set",

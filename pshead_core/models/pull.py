@@ -128,7 +128,7 @@ def pull(
         )
     listing = hub.look(target.repo, target.revision)
     components = _components(target, listing)
-    choice = choose_files(target.repo, listing.files, tuple(place for _, place in components))
+    choice = _choice(target, listing, tuple(place for _, place in components))
     if choice.pickles and not convert:
         raise _only_pickles(target, choice)
     licence = _consent(target, listing, choice, accept)
@@ -152,6 +152,13 @@ def _components(target: Target, listing: HubListing) -> tuple[tuple[str, str], .
     if target.entry is not None:
         return target.entry.components
     return tuple((place, place) for place in places_of(listing.files))
+
+
+def _choice(target: Target, listing: HubListing, places: tuple[str, ...]) -> Choice:
+    """Return what to fetch: of weights that are single files, all under their own names."""
+    if target.entry is not None and target.entry.files:
+        return Choice(files={file: file.path for file in listing.files})
+    return choose_files(target.repo, listing.files, places)
 
 
 def _only_pickles(target: Target, choice: Choice) -> PsheadError:
@@ -179,10 +186,14 @@ def _consent(target: Target, listing: HubListing, choice: Choice, accept: Callab
         raise PsheadError(
             f"{target.title} was not fetched: its licence was not accepted",
             why="; ".join(terms.lines[1:]),
-            fix=f"read it at https://huggingface.co/{target.repo}, then: pshead models pull {target.name} "
-            "--accept-licence",
+            fix=f"read it at {_page(target)}, then: pshead models pull {target.name} --accept-licence",
         )
     return licence
+
+
+def _page(target: Target) -> str:
+    host = "github.com" if target.entry is not None and target.entry.files else "huggingface.co"
+    return f"https://{host}/{target.repo}"
 
 
 def _check_disk(partial: Path, choice: Choice, target: Target) -> None:
@@ -215,12 +226,12 @@ def _difference(path: Path, file: HubFile) -> str:
     if not path.is_file():
         return "it is not there after the download"
     size = path.stat().st_size
-    if size != file.size_bytes:
+    if size != file.size_bytes and not file.estimated:
         return f"it has {size} bytes instead of {file.size_bytes}"
     if file.sha256 is not None:
         with path.open("rb") as handle:
-            if hashlib.file_digest(handle, "sha256").hexdigest() != file.sha256:
-                return "its SHA-256 differs from the hub's"
+            if not hashlib.file_digest(handle, "sha256").hexdigest().startswith(file.sha256):
+                return f"its SHA-256 differs from the published one; it has {size} bytes"
     return ""
 
 
@@ -233,8 +244,9 @@ def _finish(
     for file, stored in choice.files.items():
         (ready / stored).parent.mkdir(parents=True, exist_ok=True)
         _link_or_copy(partial / file.path, ready / stored)
+    inside = {file.name: file.inside for file in target.entry.files} if target.entry else {}
     for stored in choice.pickles:
-        convert_pickle(ready / stored)
+        convert_pickle(ready / stored, inside.get(stored, ""))
     if target.entry is None:
         components = tuple((name, _below(path, ready)) for name, path in components_of(ready).items())
     for name, place in components:

@@ -33,6 +33,9 @@ class Step:
     """Name of the slot that is due."""
     generator: torch.Generator
     """The slot's own random stream, on the CPU, seeded by (run seed, slot, step). Use no other randomness."""
+    reference: Views | None = None
+    """The head as it now looks from the photo's camera: one view of this step's side, a copy of the prior's own without
+    a graph. None unless the prior's spec says `needs.reference`."""
 
     @property
     def done_frac(self) -> float:
@@ -83,6 +86,23 @@ class Metric(Protocol):
 
     def measure(self, views: Views, reference: Views | None) -> Mapping[str, float]:
         """Return named numbers, each a mean over the views."""
+        ...
+
+
+@runtime_checkable
+class DifferentiableMetric(Metric, Protocol):
+    """What a metric tagged `differentiable` also does: a distance that a refiner's slot can descend (`perceptual`)."""
+
+    def distance(self, rgb: Tensor, target: Tensor) -> Tensor:
+        """Return the distance of each view from its target, `[view]`, floating, differentiable in `rgb`.
+
+        It is 0 for equal pictures, smaller for better ones, a mean over the pixels (so that it does not grow with the
+        side), and that of a view does not depend on the other views.
+
+        Args:
+            rgb: `[view, height, width, 3]`, rendered, about 0..1.
+            target: `[view, height, width, 3]`, 0..1, without a graph.
+        """
         ...
 
 

@@ -9,9 +9,14 @@ from pshead_core.specs import Kind
 
 FIRST_PARTY: dict[tuple[Kind, str], str] = {
     ("guidance", "flat_color"): "pshead-guidance-flat-color",
+    ("guidance", "identity"): "pshead-guidance-identity",
     ("guidance", "personalized_sd"): "pshead-guidance-personalized-sd",
     ("guidance", "video"): "pshead-guidance-video",
     ("guidance", "zero123"): "pshead-guidance-zero123",
+    ("refiners", "codeformer"): "pshead-refiners-codeformer",
+    ("refiners", "landmark_controlnet"): "pshead-refiners-landmark-controlnet",
+    ("refiners", "personalized_sd"): "pshead-guidance-personalized-sd",
+    ("metrics", "lpips"): "pshead-metrics-lpips",
     ("analyzers", "blip"): "pshead-analyzers-blip",
     ("analyzers", "mediapipe_face"): "pshead-analyzers-mediapipe-face",
     ("checkpoints", "mini/sd"): "pshead-checkpoints-mini",

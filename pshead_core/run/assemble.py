@@ -14,7 +14,7 @@ from pshead_core.portrait.portrait import Portrait
 from pshead_core.priors.protocols import BuildContext
 from pshead_core.render.base import Renderer
 from pshead_core.run.memory import start_memory
-from pshead_core.run.offers import prior_offers
+from pshead_core.run.offers import metric_offers, prior_offers
 from pshead_core.run.priors import Priors, build_priors
 from pshead_core.run.start import RunStart
 from pshead_core.run.weights import Weights
@@ -69,6 +69,8 @@ def make_priors(
     )
     background = torch.tensor(config.render.background, device=device)
     built_in = {START: start_memory(start.model, renderer, background)}
-    priors = build_priors(prior_offers(resolved), built_in, config.schedule, config.seed, context)
+    priors = build_priors(
+        prior_offers(resolved), built_in, config.schedule, config.seed, context, metrics=metric_offers(resolved)
+    )
     priors.prepare()
     return context, priors

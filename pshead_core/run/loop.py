@@ -1,7 +1,8 @@
 """The optimisation loop. Read it from top to bottom: it is the whole method.
 
-Each step renders every view that is needed once, shows detached copies to the priors that are due, mixes what they
-return into one image gradient, and sends that and the reference losses through one backward pass.
+Each step renders every view that is needed once, shows detached copies to the priors that are due (and the reference
+view to those that read it), mixes what they return into one image gradient, and sends that and the reference losses
+through one backward pass.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from pshead_core.cameras.camera import Cameras
 from pshead_core.cameras.sampler import reference_camera
 from pshead_core.config.run import RunConfig
 from pshead_core.gaussians.density import DensityState, accumulate, densify, fresh_state, is_due
@@ -66,8 +68,10 @@ class Loop:
         config, model = self.config, self.adam.model
         plan = plan_step(config, step, view_sets=self.priors.view_sets, held=self.priors.held)
 
-        novel, image_gradients, slots = self._ask_priors(plan, model)
-        reference, losses = self._compare_with_photo(plan, model)
+        novel = self._render_novel(plan, model)
+        reference, seen = self._render_reference(plan, model)
+        image_gradients, slots = self._ask_priors(plan, novel, seen)
+        losses = self._compare_with_photo(plan, reference)
         losses |= regularisers(model, config.losses, step)
 
         total = torch.stack(list(losses.values())).sum()
@@ -89,32 +93,50 @@ class Loop:
             slots=slots,
         )
 
-    def _ask_priors(
-        self, plan: StepPlan, model: GaussianModel
-    ) -> tuple[Rendering | None, list[Tensor], tuple[SlotReport, ...]]:
-        """Render the novel views of the step and return the mixed gradient with respect to their images."""
+    def _render_novel(self, plan: StepPlan, model: GaussianModel) -> Rendering | None:
+        """Render the novel views of the step, each once; None if no prior is due."""
         if plan.cameras is None:
-            return None, [], ()
-        cameras = plan.cameras.to(self.background.device)
-        rendering = self.renderer.render(model, cameras, self.background)
-        batch = Views(
+            return None
+        return self.renderer.render(model, plan.cameras.to(self.background.device), self.background)
+
+    def _render_reference(self, plan: StepPlan, model: GaussianModel) -> tuple[Rendering | None, Views | None]:
+        """Render the reference view if its slot is due or a prior reads it, and return it for both.
+
+        The first is None where the slot is not due: nothing is differentiated then.
+        """
+        due = plan.reference is not None
+        if not due and not self.priors.need_reference(plan):
+            return None, None
+        camera = reference_camera(self.config.cameras, plan.side_px).to(self.background.device)
+        with torch.set_grad_enabled(due):
+            rendering = self.renderer.render(model, camera, self.background)
+        return (rendering if due else None), self._detached(rendering, camera)
+
+    def _detached(self, rendering: Rendering, cameras: Cameras) -> Views:
+        return Views(
             rgb=rendering.rgb.detach(),
             alpha=rendering.alpha.detach(),
             depth=rendering.depth.detach(),
             cameras=cameras,
             background=self.background,
         )
-        mixed, reports = self.priors.ask(plan, batch, self.config.steps)
-        return rendering, [mixed.rgb, mixed.alpha, mixed.depth], reports
 
-    def _compare_with_photo(self, plan: StepPlan, model: GaussianModel) -> tuple[Rendering | None, dict[str, Tensor]]:
-        """Render the reference view if it is due and return its weighted losses."""
-        if plan.reference is None:
-            return None, {}
-        camera = reference_camera(self.config.cameras, plan.side_px).to(self.background.device)
-        rendering = self.renderer.render(model, camera, self.background)
-        losses = reference_losses(rendering, self.target(plan.side_px), self.config.losses, plan.step)
-        return rendering, {name: plan.reference.weight * loss for name, loss in losses.items()}
+    def _ask_priors(
+        self, plan: StepPlan, novel: Rendering | None, reference: Views | None
+    ) -> tuple[list[Tensor], tuple[SlotReport, ...]]:
+        """Return the mixed gradient with respect to the images of the novel views, and a report on each due slot."""
+        if novel is None or plan.cameras is None:
+            return [], ()
+        batch = self._detached(novel, plan.cameras.to(self.background.device))
+        mixed, reports = self.priors.ask(plan, batch, reference, self.config.steps)
+        return [mixed.rgb, mixed.alpha, mixed.depth], reports
+
+    def _compare_with_photo(self, plan: StepPlan, reference: Rendering | None) -> dict[str, Tensor]:
+        """Return the weighted losses of the reference view, if it is due."""
+        if plan.reference is None or reference is None:
+            return {}
+        losses = reference_losses(reference, self.target(plan.side_px), self.config.losses, plan.step)
+        return {name: plan.reference.weight * loss for name, loss in losses.items()}
 
     def target(self, side_px: int) -> ReferenceTarget:
         """Return the portrait at a side, computed once."""

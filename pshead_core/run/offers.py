@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import frozen
 
 from pshead_core.config.plugin import PluginConfig
@@ -21,6 +23,18 @@ class Offer:
     config: PluginConfig
     who: str
     """For messages, such as `guidance.text (flat_color, pshead-guidance-flat-color 0.1.0)`."""
+
+
+@frozen(kw_only=True)
+class MetricOffer:
+    """Where the metric of one configured instance comes from."""
+
+    use: str
+    """As slots name it: `metrics.<instance>`."""
+    spec: MetricSpec
+    config: PluginConfig
+    who: str
+    """For messages, as in `Offer`."""
 
 
 def prior_offers(resolved: Resolved) -> dict[str, Offer]:
@@ -50,19 +64,44 @@ def build_analyzers(resolved: Resolved) -> list[Analyzer]:
     return built
 
 
-def build_metrics(resolved: Resolved, context: BuildContext) -> dict[str, Metric]:
+def metric_offers(resolved: Resolved) -> dict[str, MetricOffer]:
+    """Return the metrics of a configuration by `use`."""
+    offers = {}
+    for instance in resolved.instances:
+        spec = resolved.spec_of(instance)
+        if isinstance(spec, MetricSpec):
+            offers[instance.use] = MetricOffer(
+                use=instance.use, spec=spec, config=resolved.config_of(instance), who=_who(resolved, instance)
+            )
+    return offers
+
+
+def build_metric(offer: MetricOffer, context: BuildContext) -> Metric:
+    """Return the metric of an offer.
+
+    Raises:
+        PluginError: if it cannot be built.
+    """
+    context.models.begin_use()
+    with naming_plugin(f"{offer.who} cannot be built"):
+        return offer.spec.build(offer.config, context)
+
+
+def build_metrics(resolved: Resolved, context: BuildContext, built: Mapping[str, Metric]) -> dict[str, Metric]:
     """Return the metrics of a configuration by instance name.
+
+    Args:
+        resolved: the configuration.
+        context: what the metrics are built from.
+        built: those that slots used already, by `use`; they are not built again.
 
     Raises:
         PluginError: if one cannot be built.
     """
-    built = {}
-    for instance in resolved.instances:
-        spec = resolved.spec_of(instance)
-        if isinstance(spec, MetricSpec):
-            with naming_plugin(f"{_who(resolved, instance)} cannot be built"):
-                built[instance.name] = spec.build(resolved.config_of(instance), context)
-    return built
+    return {
+        use.removeprefix("metrics."): built[use] if use in built else build_metric(offer, context)
+        for use, offer in metric_offers(resolved).items()
+    }
 
 
 def _who(resolved: Resolved, instance: Instance) -> str:

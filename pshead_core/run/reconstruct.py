@@ -131,7 +131,7 @@ def _optimise(loop: Loop, shop: Workshop, folder: Path) -> RunSummary:
                     f"stopped after {loop.next_step} steps; continue with: pshead run --resume {folder}"
                 )
     shop.reporter.say("write the head and its pictures")
-    summary = finish(folder, loop, shop.portrait, build_metrics(shop.resolved, shop.context))
+    summary = finish(folder, loop, shop.portrait, build_metrics(shop.resolved, shop.context, loop.priors.metrics))
     host.run_ended(summary)
     shop.reporter.result(
         {

@@ -139,9 +139,20 @@ def tiny_context(
     )
 
 
-def tiny_step(index: int = 0, *, total: int = 10, seed: int = 0, slot: str = "tested") -> Step:
-    """Return a step with a fresh generator; equal arguments give equal draws."""
-    return Step(index=index, total=total, slot=slot, generator=torch.Generator().manual_seed(seed * 1000 + index))
+def tiny_step(
+    index: int = 0, *, total: int = 10, seed: int = 0, slot: str = "tested", reference: Views | None = None
+) -> Step:
+    """Return a step with a fresh generator; equal arguments give equal draws.
+
+    Args:
+        index: of the step.
+        total: steps of the run.
+        seed: of the run.
+        slot: that is due.
+        reference: for priors whose spec says `needs.reference`, such as `tiny_views(1, view_set="reference")`.
+    """
+    generator = torch.Generator().manual_seed(seed * 1000 + index)
+    return Step(index=index, total=total, slot=slot, generator=generator, reference=reference)
 
 
 def _cameras(count: int, side_px: int, view_set: str) -> Cameras:

@@ -22,7 +22,7 @@ from pshead_core.priors.protocols import Prepares, Step
 from pshead_core.registry.host import PluginHost
 from pshead_core.registry.loading import SPEC_TYPES
 from pshead_core.render.base import Views
-from pshead_core.specs import KINDS, AnalyzerSpec, CheckpointSpec, Kind, Spec
+from pshead_core.specs import KINDS, AnalyzerSpec, CheckpointSpec, GuidanceSpec, Kind, RefinerSpec, Spec
 from pshead_core.testing.scenes import tiny_context, tiny_views
 
 SIDE_PX = 32  # side of the tiny views, unless the spec needs more
@@ -111,10 +111,14 @@ def views_for(subject: Subject, count: int = 2) -> Views:
 def contribution(subject: Subject, prior: Any, views: Views, step: Step) -> dict[str, Tensor]:
     """Return what a guidance or refiner contributes as named tensors: rgb, and alpha, depth or weight if given.
 
+    A prior that needs the reference view is given one of the views' side, unless the step brings its own.
+
     Raises:
         PluginContractError: if the prior returns another type.
     """
     refines = subject.kind == "refiners"
+    if isinstance(subject.spec, GuidanceSpec | RefinerSpec) and subject.spec.needs.reference and step.reference is None:
+        step = evolve(step, reference=tiny_views(1, side_px=views.cameras.height_px, view_set="reference"))
     result = prior.refine(views, step) if refines else prior.contribute(views, step)
     if refines and isinstance(result, DenoisedTarget):
         return {"rgb": result.rgb, "weight": result.weight}

@@ -28,7 +28,7 @@ def downloads(tmp_path, monkeypatch):
 def hub(tmp_path, downloads, monkeypatch):
     """A hub that is a folder, in place of the real one."""
     hub = FolderHub(stable_diffusion(tmp_path / "repository"), licence="openrail")
-    monkeypatch.setattr(models, "HuggingFaceHub", lambda: hub)
+    monkeypatch.setattr(models, "hub_of", lambda name: hub)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     return hub
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from attrs import field, frozen, validators
 
-from pshead_core.api import AnalyzerSpec, GuidanceSpec, PluginConfig, RefinerSpec, ViewNeeds, hookimpl
+from pshead_core.api import AnalyzerSpec, GuidanceSpec, MetricSpec, PluginConfig, RefinerSpec, ViewNeeds, hookimpl
 from pshead_core.registry.host import PluginHost
 
 
@@ -56,6 +56,10 @@ HOST = PluginHost.of(
             spec(GuidanceSpec, "lonely", PluginConfig, excludes=frozenset({"sds"})),
         ],
         refiners=[spec(RefinerSpec, "restore")],
+        metrics=[
+            spec(MetricSpec, "likeness", PluginConfig, tags=frozenset({"differentiable"})),
+            spec(MetricSpec, "sharpness", PluginConfig),
+        ],
         analyzers=[spec(AnalyzerSpec, "mediapipe_face", PluginConfig), spec(AnalyzerSpec, "finder", PluginConfig)],
     ),
 )

@@ -204,9 +204,15 @@ def test_fingerprint_follows_contents_not_places(tmp_path):
 def test_catalogue_is_sound():
     for name, entry in CATALOGUE.items():
         assert name == entry.name
-        assert entry.revision is None or parse_hub_name(f"{entry.repo}@{entry.revision}")
+        if entry.files:
+            assert entry.files[0].sha256.startswith(entry.revision)
+            assert all(
+                file.url.startswith(("https://", "torchvision:")) and file.size_bytes > 10**6 for file in entry.files
+            )
+        else:
+            assert entry.revision is None or parse_hub_name(f"{entry.repo}@{entry.revision}")
+            assert entry.download_bytes > 10**8
         assert entry.components
-        assert entry.download_bytes > 10**8
         assert entry.commercial == (strictness_of(entry.licence) != "non-commercial")
         assert not Path(name).is_absolute()
         if entry.instead:

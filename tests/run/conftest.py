@@ -16,9 +16,9 @@ from pshead_core.priors.contribution import DenoisedTarget, ImageGradient
 from pshead_core.priors.protocols import BuildContext
 from pshead_core.render.reference import ReferenceRenderer
 from pshead_core.run.loop import Loop
-from pshead_core.run.offers import Offer
+from pshead_core.run.offers import MetricOffer, Offer
 from pshead_core.run.priors import build_priors
-from pshead_core.specs import GuidanceSpec, RefinerSpec
+from pshead_core.specs import GuidanceSpec, MetricSpec, RefinerSpec, ViewNeeds
 
 
 @frozen(kw_only=True)
@@ -55,11 +55,41 @@ class Brighten:
         return DenoisedTarget(rgb=(views.rgb + 0.1).clamp(0, 1), weight=torch.ones_like(views.alpha))
 
 
+class SquaredDistance:
+    """The simplest differentiable metric."""
+
+    def measure(self, views, reference):
+        return {"squared": self.distance(views.rgb, reference.rgb).mean().item()}
+
+    def distance(self, rgb, target):
+        return (rgb - target).square().mean((1, 2, 3))
+
+
 def offer(use, prior):
     spec_type = GuidanceSpec if use.startswith("guidance.") else RefinerSpec
     name = use.split(".")[1]
-    spec = spec_type(name=name, summary="test", config=NoConfig, build=lambda config, context: prior, tiny=NoConfig)
+    spec = spec_type(
+        name=name,
+        summary="test",
+        config=NoConfig,
+        build=lambda config, context: prior,
+        tiny=NoConfig,
+        needs=ViewNeeds(reference=getattr(prior, "reads_reference", False)),
+    )
     return Offer(use=use, spec=spec, config=NoConfig(), who=f"{use} ({name}, test-dist 1.2.3)")
+
+
+def metric_offer(use, build):
+    name = use.split(".")[1]
+    spec = MetricSpec(
+        name=name,
+        summary="test",
+        config=NoConfig,
+        build=lambda config, context: build(),
+        tiny=NoConfig,
+        tags=frozenset({"differentiable"}),
+    )
+    return MetricOffer(use=use, spec=spec, config=NoConfig(), who=f"{use} ({name}, test-dist 4.5.6)")
 
 
 @pytest.fixture
@@ -80,9 +110,9 @@ def portrait():
 
 @pytest.fixture
 def make_loop(portrait):
-    """Return a function that makes a loop of `slots` with the given priors by `use`."""
+    """Return a function that makes a loop of `slots` with the given priors, and builders of metrics, by `use`."""
 
-    def make(slots, priors, *, steps=6):
+    def make(slots, priors, *, steps=6, metrics=None, renderer=None):
         config = RunConfig(
             steps=steps,
             schedule=tuple(slots),
@@ -98,9 +128,10 @@ def make_loop(portrait):
             logger=logging.getLogger("test"),
         )
         offers = {use: offer(use, prior) for use, prior in priors.items()}
-        built = build_priors(offers, {}, config.schedule, config.seed, context)
+        offered = {use: metric_offer(use, build) for use, build in (metrics or {}).items()}
+        built = build_priors(offers, {}, config.schedule, config.seed, context, offered)
         start = start_ball(config.start, torch.Generator().manual_seed(0))
-        return Loop(config, portrait, ReferenceRenderer(), built, start, torch.zeros(32, 32))
+        return Loop(config, portrait, renderer or ReferenceRenderer(), built, start, torch.zeros(32, 32))
 
     return make
 

@@ -5,9 +5,11 @@ import textwrap
 from importlib import import_module
 
 import pytest
+from attrs import evolve
 
 from pshead_core.errors import PluginContractError, PsheadError
-from pshead_core.specs import CheckpointSpec
+from pshead_core.priors.contribution import DenoisedTarget
+from pshead_core.specs import CheckpointSpec, ViewNeeds
 from pshead_core.testing import (
     CHECKS,
     checks_build,
@@ -177,3 +179,21 @@ def test_package_checks_read_the_metadata(tmp_path, monkeypatch, metadata, name,
     BY_NAME["check_entry_point"].run(subject)
     with pytest.raises(PluginContractError, match=message):
         BY_NAME[name].run(subject)
+
+
+def test_a_prior_that_needs_the_reference_view_is_given_one():
+    class Reads:
+        def refine(self, views, step):
+            assert step.reference.rgb.shape == (1, *views.rgb.shape[1:])
+            assert step.reference.cameras.azimuth_deg.tolist() == [0.0]
+            return DenoisedTarget(rgb=step.reference.rgb.expand_as(views.rgb).clone(), weight=views.alpha.clone())
+
+    needy = evolve(
+        fakes.flat_color_refiner(),
+        build=lambda _, __: Reads(),
+        needs=ViewNeeds(outputs=frozenset({"rgb", "alpha"}), reference=True),
+    )
+    results = {result.name: result.message for result in run_checks(needy, groups=["call", "numerics"])}
+    assert {name for name, message in results.items() if message} == set()
+    deaf = evolve(needy, needs=ViewNeeds(outputs=frozenset({"rgb", "alpha"})))
+    assert all("AttributeError" in result.message for result in run_checks(deaf, groups=["call"]))

@@ -39,7 +39,8 @@ class Answerer:
             rgb: `[height, width, 3]`.
             questions: in lower case.
         """
-        pixels = self.pictures(images=rgb, return_tensors="pt").pixel_values
+        # a copy: the photo is read-only, which torch warns about
+        pixels = self.pictures(images=rgb.copy(), return_tensors="pt").pixel_values
         tokens = [self.tokenizer(question).input_ids for question in questions]
         answers = [""] * len(questions)
         with torch.inference_mode():

@@ -57,6 +57,14 @@ def pictures(count: int) -> list[np.ndarray]:
     return [generator.integers(0, 256, (40 + 8 * index, 48, 3), dtype=np.uint8) for index in range(count)]
 
 
+def test_read_only_photo_is_read(answerer):
+    """A decoded photo is read-only: the answer is that of a writable copy, without a warning."""
+    (picture,) = pictures(1)
+    locked = picture.copy()
+    locked.flags.writeable = False
+    assert answerer.answer(locked, TEXTS[:2]) == answerer.answer(picture, TEXTS[:2])
+
+
 def test_published_architecture_has_the_published_size():
     config = BlipConfig(text_config=PUBLISHED_TEXT, vision_config=PUBLISHED_VISION, projection_dim=512)
     with torch.device("meta"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from attrs import field, frozen, validators
 
@@ -88,11 +88,44 @@ class PersonaliseSettings:
     """Of backgrounds, class pictures and training."""
 
 
+class ModelConfig(Protocol):
+    """What the configurations of guidance and refiner both say: which model, what it is told, how it is personalised.
+
+    Where these agree, the two share one model.
+    """
+
+    @property
+    def checkpoint(self) -> str:
+        """Name of the weights."""
+        ...
+
+    @property
+    def side_px(self) -> int | None:
+        """Side of the pictures that the network sees, px."""
+        ...
+
+    @property
+    def prompt(self) -> PromptSettings:
+        """What it is told in words."""
+        ...
+
+    @property
+    def personalise(self) -> PersonaliseSettings:
+        """How it learns the person."""
+        ...
+
+
+CHECKPOINT = "mini/sd"
+"""Weights that come with the project."""
+TINY = PersonaliseSettings(steps=1, batch=1, class_images=3, class_sampling_steps=1, save_every_steps=9)
+"""For tests: one step of training."""
+
+
 @frozen(kw_only=True)
 class PersonalizedSdConfig(PluginConfig):
     """Which weights, what they are told, how they are personalised and how they pull."""
 
-    checkpoint: str = field(default="mini/sd", validator=validators.min_len(1))
+    checkpoint: str = field(default=CHECKPOINT, validator=validators.min_len(1))
     """Any Stable Diffusion 1 or 2: an installed or published checkpoint by name, a folder, or owner/name@revision."""
     side_px: int | None = field(default=None, validator=validators.optional(validators.ge(8)))
     """Side of the pictures that the network sees, px; without it, that of its training."""
@@ -110,5 +143,4 @@ class PersonalizedSdConfig(PluginConfig):
 
 def tiny_config() -> PersonalizedSdConfig:
     """Return a configuration for tests: one step of training on the miniature weights."""
-    personalise = PersonaliseSettings(steps=1, batch=1, class_images=3, class_sampling_steps=1, save_every_steps=9)
-    return PersonalizedSdConfig(personalise=personalise)
+    return PersonalizedSdConfig(personalise=TINY)

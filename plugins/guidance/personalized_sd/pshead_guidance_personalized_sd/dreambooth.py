@@ -85,16 +85,18 @@ def train(
     return {name: weight.detach().to("cpu", stored) for name, weight in weights.items()}
 
 
-def apply(trained: Mapping[str, Tensor], unet: nn.Module, text_encoder: nn.Module, method: str) -> None:
-    """Give untrained networks the weights that `train` returned for a method."""
-    for prefix, network in (("unet.", unet), ("text_encoder.", text_encoder)):
-        own = {name.removeprefix(prefix): value for name, value in trained.items() if name.startswith(prefix)}
-        if not own:
-            continue
-        if method == "lora":
-            lora.bake(network, own)
-        else:
-            network.load_state_dict(own, strict=False)  # buffers are not trained, and stay
+def trained_part(trained: Mapping[str, Tensor], component: str) -> dict[str, Tensor]:
+    """Return what `train` returned for one component, under the component's own names; empty if it was not trained."""
+    prefix = f"{component}."
+    return {name.removeprefix(prefix): value for name, value in trained.items() if name.startswith(prefix)}
+
+
+def apply(own: Mapping[str, Tensor], network: nn.Module, method: str) -> None:
+    """Give an untrained network its part of the weights that `train` returned for a method."""
+    if method == "lora":
+        lora.bake(network, own)
+    else:
+        network.load_state_dict(dict(own), strict=False)  # buffers are not trained, and stay
 
 
 def trainable(pupil: Pupil, settings: PersonaliseSettings) -> dict[str, nn.Parameter]:

@@ -1,12 +1,13 @@
 """The personal model: a text-to-image model that knows the person of the portrait, and the prompts about it.
 
-A guidance and a refiner both ask it; `prepare` trains it, or finds it in the cache.
+A guidance and a refiner both ask one; `prepare` trains it, or finds it in the cache. Two of the same checkpoint, photo,
+prompt and personalisation are trained once and share their networks through the run's pool.
 """
 
 from __future__ import annotations
 
 import torch
-from attrs import evolve, frozen
+from attrs import frozen
 from torch import Tensor
 
 from pshead_core.api import BuildContext, PluginContractError
@@ -15,9 +16,8 @@ from pshead_core.priors.distill.guide import guide, standard_scale
 from pshead_core.priors.distill.pull_back import chunks
 from pshead_core.priors.distill.settings import DistillSettings
 from pshead_guidance_personalized_sd import prompts
-from pshead_guidance_personalized_sd.config import PersonalizedSdConfig
+from pshead_guidance_personalized_sd.config import ModelConfig
 from pshead_guidance_personalized_sd.networks import (
-    Owned,
     TextToImage,
     assemble,
     cut_words,
@@ -39,7 +39,7 @@ class Wording:
     """What the training says; None without personalisation."""
 
 
-def wording(portrait_prompt: str, config: PersonalizedSdConfig) -> Wording:
+def wording(portrait_prompt: str, config: ModelConfig) -> Wording:
     """Return the prompts for a portrait."""
     settings, train = config.prompt, config.personalise
     plain = prompts.plain_prompt(portrait_prompt, settings)
@@ -63,7 +63,7 @@ class PersonalModel:
         PsheadError: the weights are not there, or are of another kind.
     """
 
-    def __init__(self, config: PersonalizedSdConfig, context: BuildContext) -> None:
+    def __init__(self, config: ModelConfig, context: BuildContext) -> None:
         self._config = config
         self._context = context
         self._checkpoint = context.models.checkpoint(config.checkpoint)
@@ -121,16 +121,6 @@ class PersonalModel:
             return torch.cat(parts)
 
         return predict
-
-    def to(self, device: torch.device) -> None:
-        """Move the networks that are not in the shared pool, which moves its own."""
-        if self._ready is None:
-            return
-        model, tokens = self._ready
-        for held in (model.unet, model.text_encoder):
-            if isinstance(held, Owned):
-                held.module.to(device)
-        self._ready = (evolve(model, device=device), tokens.to(device))
 
     def _asked(self) -> tuple[TextToImage, Tensor]:
         if self._ready is None:

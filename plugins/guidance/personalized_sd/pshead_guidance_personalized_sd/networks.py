@@ -28,7 +28,7 @@ field (Rombach et al., arXiv 2112.10752, appendix G, rescale latents to unit var
 
 
 class Held(Protocol):
-    """A network that somebody holds: the shared pool, or this plugin itself after training."""
+    """A network that somebody holds: the shared pool, or this plugin itself while it trains."""
 
     def get(self) -> nn.Module:
         """Return the network on the run's device."""
@@ -37,7 +37,7 @@ class Held(Protocol):
 
 @frozen(eq=False)
 class Owned:
-    """A network of this plugin's own, which is not in the shared pool."""
+    """A network for the time of a training, which is not in the shared pool."""
 
     module: nn.Module
 

@@ -1,7 +1,12 @@
-"""Personalisation with a cache: finds the trained weights of a photo, or trains them."""
+"""Personalisation with a cache: finds the trained weights of a photo, or trains them.
+
+Trained networks are held by the run's pool like any others, as a checkpoint whose folder is that of their cache. So all
+instances whose keys agree share one copy, and the pool moves it away when the device is full.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ from pshead_guidance_personalized_sd import dreambooth
 from pshead_guidance_personalized_sd.config import PersonaliseSettings
 from pshead_guidance_personalized_sd.lessons import Lessons, background_facts, class_latents, person_latents
 from pshead_guidance_personalized_sd.networks import (
+    Held,
     Layout,
     Owned,
     TextToImage,
@@ -40,7 +46,9 @@ def personalised(
     teaching: Teaching,
     context: BuildContext,
 ) -> TextToImage:
-    """Return the model with networks of its own that know the person of the portrait; the shared ones stay as they are.
+    """Return the model that knows the person of the portrait; the untrained networks in the pool stay as they are.
+
+    A second call with the same pool and equal arguments returns the same networks.
 
     Args:
         checkpoint: the untrained weights.
@@ -61,9 +69,35 @@ def personalised(
         trained = _trained(checkpoint, layout, settings, teaching, context, state)
         write_tensors(result, trained)
         state.unlink(missing_ok=True)
-    unet, text_encoder = load_unet(checkpoint.folder("unet")), load_text_encoder(checkpoint.folder("text_encoder"))
-    dreambooth.apply(trained, unet, text_encoder, settings.method)
-    return assemble(checkpoint, layout, context, _ready(unet, context), _ready(text_encoder, context))
+    unet = _pooled(checkpoint, "unet", load_unet, trained, result.parent, settings.method, context)
+    text_encoder = _pooled(
+        checkpoint, "text_encoder", load_text_encoder, trained, result.parent, settings.method, context
+    )
+    return assemble(checkpoint, layout, context, unet, text_encoder)
+
+
+def _pooled(
+    checkpoint: Checkpoint,
+    component: str,
+    loader: Callable[[Path], nn.Module],
+    trained: Mapping[str, Tensor],
+    folder: Path,
+    method: str,
+    context: BuildContext,
+) -> Held:
+    """Return a component with its trained weights, held by the pool under their folder; untrained if it has none."""
+    own = dreambooth.trained_part(trained, component)
+    if not own:
+        return context.models.load(checkpoint, component, loader)
+
+    def personal(_: Path) -> nn.Module:
+        network = loader(checkpoint.folder(component))
+        dreambooth.apply(own, network, method)
+        return network
+
+    # Both components lie in one file of this folder; the pool tells them apart by their classes.
+    cached = Checkpoint(name=f"{checkpoint.name} (personalised)", folders={component: folder})
+    return context.models.load(cached, component, personal)
 
 
 def result_facts(

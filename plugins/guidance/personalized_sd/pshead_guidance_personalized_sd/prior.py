@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from attrs import frozen
 
 from pshead_core.api import BuildContext, Guidance, ImageGradient, PluginConfig, PluginContractError, Step, Views
@@ -28,10 +27,6 @@ class PersonalizedSd:
         model = self.personal.model
         predict = self.personal.predictor(views.cameras.azimuth_deg, self.settings)
         return distill(views, model.codec(), predict, model.schedule, self.settings, step)
-
-    def to(self, device: torch.device) -> None:
-        """Move the personalised networks; the shared pool moves the others."""
-        self.personal.to(device)
 
 
 def build(config: PluginConfig, context: BuildContext) -> Guidance:
