@@ -10,7 +10,6 @@ from pshead_refiners_codeformer import TOY as CODEFORMER_TOY
 
 from tests.bench.random_weights import layouts, write_weights
 
-CURVE = ("from_step", "to_step")
 STEPS = ("from_step", "to_step", "until_step", "every", "offset")
 
 
