@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from attrs import field, frozen, validators
@@ -13,6 +14,8 @@ REFERENCE = "reference"
 """`use` of the slot that compares with the photo, and name of the view set of the photo's camera. Needs no plugin."""
 START = "start"
 """`use` of the slot that keeps views as they were at the start. Needs no plugin."""
+REFINERS = "refiners."
+"""How the `use` of a slot with a refiner begins."""
 BUILT_IN = (REFERENCE, START)
 """What a slot may use beside the instances of the configuration."""
 
@@ -114,3 +117,9 @@ class SlotConfig:
     def label(self) -> str:
         """Name in reports: `name`, or else `use`."""
         return self.name or self.use
+
+
+def first_refined_step(schedule: Sequence[SlotConfig]) -> int | None:
+    """Return the step at which the fine stage begins: the first of a slot that uses a refiner; None without one."""
+    slots = [slot for slot in schedule if slot.use.startswith(REFINERS) and not is_zero(slot.weight)]
+    return min((slot.from_step for slot in slots), default=None)

@@ -135,7 +135,7 @@ class _Rasterise(torch.autograd.Function):
         results = [torch.zeros(tensor.shape) for tensor in inputs]
         shades = torch.empty(len(rgb), len(inputs[0]), 3)
         from_above = [
-            torch.zeros_like(picture) if gradient is None else gradient.contiguous()
+            torch.zeros_like(picture[:1]).expand_as(picture) if gradient is None else gradient.contiguous()
             for gradient, picture in zip(upstream[:3], (rgb, alpha, depth), strict=True)
         ]
         gradients = aligned(16 * max(len(found.entries) for found in ctx.lists))

@@ -11,13 +11,13 @@ from pshead_core import __version__
 from pshead_core.cameras.sampler import reference_camera
 from pshead_core.config.run import CameraConfig
 from pshead_core.gaussians.model import GaussianModel
-from pshead_core.gaussians.ply import write_ply
+from pshead_core.gaussians.ply import read_ply, write_ply
 from pshead_core.portrait.portrait import Portrait
 from pshead_core.priors.protocols import Metric
 from pshead_core.records import RunSummary
 from pshead_core.render.base import Renderer, Views
 from pshead_core.run.atomic import write_bytes, write_with
-from pshead_core.run.folder import write_summary
+from pshead_core.run.folder import COARSE, write_summary
 from pshead_core.run.loop import Loop
 from pshead_core.run.losses import masked_psnr_db, reference_target
 from pshead_core.run.page import page
@@ -26,6 +26,7 @@ from pshead_core.run.pictures import (
     SHEET_VIEWS,
     TURNTABLE_FRAMES,
     sheet,
+    stages,
     to_bytes,
     view_images,
     write_turntable,
@@ -47,6 +48,8 @@ def finish(folder: Path, loop: Loop, portrait: Portrait, metrics: Mapping[str, M
     write_bytes(folder / "head.html", page(model, config.cameras).encode())
     photo = reference_target(portrait, loop.surface_depth, loop.background, side_px).rgb
     write_pictures(folder, model, loop.renderer, config.cameras, loop.background, photo=photo, side_px=side_px)
+    if (folder / COARSE).is_file():
+        write_stages(folder, model, loop.renderer, config.cameras, loop.background, side_px=side_px)
     psnr_db, measured = _measure(loop, portrait, side_px, metrics)
     summary = RunSummary(
         folder=folder,
@@ -98,6 +101,23 @@ def write_pictures(
     write_with(folder / "views.png", image.save)
     turn = view_images(model, renderer, cameras, background, views=TURNTABLE_FRAMES, side_px=side_px)
     write_with(folder / "turntable.mp4", lambda path: write_turntable(path, turn, FRAMES_PER_SECOND))
+
+
+def write_stages(
+    folder: Path,
+    model: GaussianModel,
+    renderer: Renderer,
+    cameras: CameraConfig,
+    background: torch.Tensor,
+    *,
+    side_px: int,
+) -> None:
+    """Write `stages.png`: the head of `coarse.ply` above the finished one. Arguments as for `write_pictures`."""
+    coarse = read_ply(folder / COARSE).to(model.means.device)
+    rows = [
+        view_images(head, renderer, cameras, background, views=SHEET_VIEWS, side_px=side_px) for head in (coarse, model)
+    ]
+    write_with(folder / "stages.png", stages(*rows).save)
 
 
 def _measure(

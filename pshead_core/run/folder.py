@@ -29,10 +29,11 @@ PLUGINS = "plugins.json"
 PORTRAIT = "portrait.safetensors"
 START = "start.safetensors"
 SUMMARY = "run.json"
+COARSE = "coarse.ply"
 NEEDED_BYTES = 200 * 2**20  # checkpoints (two at a time), page, video and pictures of 60,000 Gaussians take 60 MiB
 OWN_FILES = (
     *(REPORT, RESOLVED, PLUGINS, PORTRAIT, START, SUMMARY, "portrait.png", "checkpoint.safetensors"),
-    *("head.ply", "head.html", "turntable.mp4", "views.png"),
+    *("head.ply", "head.html", "turntable.mp4", "views.png", COARSE, "stages.png"),
 )
 
 

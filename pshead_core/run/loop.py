@@ -70,12 +70,12 @@ class Loop:
 
         novel = self._render_novel(plan, model)
         reference, seen = self._render_reference(plan, model)
-        image_gradients, slots = self._ask_priors(plan, novel, seen)
+        images, image_gradients, slots = self._ask_priors(plan, novel, seen)
         losses = self._compare_with_photo(plan, reference)
         losses |= regularisers(model, config.losses, step)
 
         total = torch.stack(list(losses.values())).sum()
-        torch.autograd.backward([*_images(novel), total], [*image_gradients, torch.ones_like(total)])
+        torch.autograd.backward([*images, total], [*image_gradients, torch.ones_like(total)])
 
         for rendering in (reference, novel):
             if rendering is not None:
@@ -123,13 +123,15 @@ class Loop:
 
     def _ask_priors(
         self, plan: StepPlan, novel: Rendering | None, reference: Views | None
-    ) -> tuple[list[Tensor], tuple[SlotReport, ...]]:
-        """Return the mixed gradient with respect to the images of the novel views, and a report on each due slot."""
+    ) -> tuple[list[Tensor], list[Tensor], tuple[SlotReport, ...]]:
+        """Return those images of the novel views that are pulled at, the mixed gradient of each, and reports."""
         if novel is None or plan.cameras is None:
-            return [], ()
+            return [], [], ()
         batch = self._detached(novel, plan.cameras.to(self.background.device))
         mixed, reports = self.priors.ask(plan, batch, reference, self.config.steps)
-        return [mixed.rgb, mixed.alpha, mixed.depth], reports
+        pairs = [(novel.rgb, mixed.rgb), (novel.alpha, mixed.alpha), (novel.depth, mixed.depth)]
+        pulled = [(image, gradient) for image, gradient in pairs if gradient is not None]
+        return [image for image, _ in pulled], [gradient for _, gradient in pulled], reports
 
     def _compare_with_photo(self, plan: StepPlan, reference: Rendering | None) -> dict[str, Tensor]:
         """Return the weighted losses of the reference view, if it is due."""
@@ -170,7 +172,3 @@ class Loop:
         self.density = checkpoint.density
         self.priors.load_state_dict(checkpoint.priors)
         self.priors.held = dict(checkpoint.held)
-
-
-def _images(rendering: Rendering | None) -> list[Tensor]:
-    return [] if rendering is None else [rendering.rgb, rendering.alpha, rendering.depth]

@@ -22,6 +22,7 @@ LABEL_PX = 28
 NAMES = {0: "front", 90: "left side", 180: "back", 270: "right side"}
 """What the camera sees at an azimuth: at +90° the subject's left side."""
 
+STAGE_AZIMUTHS_DEG = (0, 45, 90, 180)
 TURNTABLE_FRAMES = 120
 FRAMES_PER_SECOND = 30
 
@@ -57,6 +58,21 @@ def sheet(images: NDArray[np.uint8], photo: NDArray[np.uint8] | None) -> Image.I
     if photo is None:
         return tiles(list(images), labels, columns=4)
     return tiles([photo, *images], ["photo", *labels], columns=3)
+
+
+def stages(coarse: NDArray[np.uint8], fine: NDArray[np.uint8]) -> Image.Image:
+    """Return two rows: what the fine stage was given, and what it made of it.
+
+    Args:
+        coarse: `[view, side, side, 3]` on an even ring from azimuth 0°, before the first refined step.
+        fine: the same views at the end.
+    """
+    azimuths = [round(360 * index / len(coarse)) for index in range(len(coarse))]
+    shown = [index for index, angle in enumerate(azimuths) if angle in STAGE_AZIMUTHS_DEG]
+    rows = [(coarse, "coarse"), (fine, "refined")]
+    images = [images[index] for images, _ in rows for index in shown]
+    labels = [f"{azimuths[index]}°  {name}" for _, name in rows for index in shown]
+    return tiles(images, labels, columns=len(shown))
 
 
 def tiles(images: Sequence[NDArray[np.uint8]], labels: Sequence[str], *, columns: int) -> Image.Image:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from attrs import frozen
+from attrs import define
 from torch import Tensor
 
 from pshead_core.errors import PluginContractError
@@ -20,23 +20,21 @@ from pshead_core.render.base import Views
 HUBER_DELTA = 0.1  # colour difference, 0..1, up to which `huber` is quadratic: a tenth of the range
 
 
-@frozen(kw_only=True, eq=False)
+@define(kw_only=True, eq=False)
 class MixedGradient:
-    """The sum of the weighted contributions of a step; the tensors are added to in place."""
+    """The sum of the weighted contributions of a step; `add` changes it in place."""
 
     rgb: Tensor
     """`[view, height, width, 3]` of the batch."""
-    alpha: Tensor
-    """`[view, height, width]`."""
-    depth: Tensor
-    """`[view, height, width]`."""
+    alpha: Tensor | None = None
+    """`[view, height, width]`; None until something is added, which most priors never do."""
+    depth: Tensor | None = None
+    """As `alpha`."""
 
 
 def zero_gradient(batch: Views) -> MixedGradient:
-    """Return a gradient of zeros for a batch of views."""
-    return MixedGradient(
-        rgb=torch.zeros_like(batch.rgb), alpha=torch.zeros_like(batch.alpha), depth=torch.zeros_like(batch.depth)
-    )
+    """Return the gradient of a batch of views to which nothing was added."""
+    return MixedGradient(rgb=torch.zeros_like(batch.rgb))
 
 
 def part_of(batch: Views, views: Tensor) -> Views:
@@ -81,9 +79,13 @@ def add(mixed: MixedGradient, gradient: ImageGradient, *, views: Tensor, weight:
         views: `[view]`, indices of these views in the batch.
         weight: of the slot at this step.
     """
+    if gradient.alpha is not None and mixed.alpha is None:
+        mixed.alpha = mixed.rgb.new_zeros(mixed.rgb.shape[:3])
+    if gradient.depth is not None and mixed.depth is None:
+        mixed.depth = mixed.rgb.new_zeros(mixed.rgb.shape[:3])
     squares = 0.0
     for total, part in ((mixed.rgb, gradient.rgb), (mixed.alpha, gradient.alpha), (mixed.depth, gradient.depth)):
-        if part is not None:
+        if total is not None and part is not None:
             total.index_add_(0, views, part, alpha=weight)
             squares += float(torch.linalg.vector_norm(part.flatten(1), dim=1).double().square().sum())
     return float(abs(weight) * squares**0.5)

@@ -14,18 +14,15 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
+from pshead_core.cameras.sampler import reference_camera
 from pshead_core.config.resolve import recheck, resolve
 from pshead_core.config.resolved import Resolved
 from pshead_core.config.schedule import SlotConfig
 from pshead_core.render.base import Views
-from pshead_core.render.build import build_renderer
-from pshead_core.run.assemble import make_priors
 from pshead_core.run.loop import Loop
-from pshead_core.run.start import make_start
-from pshead_core.run.weights import find_weights
 from pshead_core.scheduler.plan import Share, StepPlan
 from pshead_core.scheduler.slots import Duty
-from tests.bench.ladder import ROWS, SIDE_PX, portrait_of, truth, with_priors
+from tests.bench.ladder import ROWS, SIDE_PX, new_loop, shown, truth, with_priors
 from training.common.colour import psnr
 from training.ground_truth import TruthHead, load_ground_truth
 
@@ -35,17 +32,10 @@ T_FRACS = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 def rendered(head: TruthHead, resolved: Resolved) -> Views:
     """Return the 25 views of a reconstruction from the truth's cameras, the front first, over white."""
-    portrait, config, cpu = portrait_of(head), resolved.config, torch.device("cpu")
-    renderer = build_renderer(config.render, cpu, lambda _: None)
-    start = make_start(config, portrait, renderer, cpu)
-    _, priors = make_priors(resolved, portrait, renderer, start, find_weights(resolved))
-    loop = Loop(config, portrait, renderer, priors, start.model, start.surface_depth)
+    loop, _ = new_loop(head, resolved)
     for _ in loop.steps():
         pass
-    cameras = head.cameras.resized(SIDE_PX, SIDE_PX)
-    with torch.no_grad():
-        found = renderer.render(loop.model, cameras, torch.ones(3))
-    return Views(rgb=found.rgb, alpha=found.alpha, depth=found.depth, cameras=cameras, background=torch.ones(3))
+    return shown(loop, head.cameras.resized(SIDE_PX, SIDE_PX))
 
 
 def at_timestep(resolved: Resolved, prior: str, t_frac: float) -> Resolved:
@@ -58,18 +48,17 @@ def at_timestep(resolved: Resolved, prior: str, t_frac: float) -> Resolved:
     return recheck(evolve(resolved, config=evolve(resolved.config, guidance=guidance, schedule=alone)))
 
 
-def estimate(head: TruthHead, resolved: Resolved, views: Views) -> Tensor:
-    """Return what the slot `estimate` takes the views for, `[view, side, side, 3]`."""
-    cpu, config = torch.device("cpu"), resolved.config
-    renderer = build_renderer(config.render, cpu, lambda _: None)
-    portrait = portrait_of(head)
-    start = make_start(config, portrait, renderer, cpu)
-    _, priors = make_priors(resolved, portrait, renderer, start, find_weights(resolved))
-    slot = next(slot for slot in config.schedule if slot.label == "estimate")
-    share = Share(duty=Duty(slot=slot, weight=1.0), views=torch.arange(len(views.rgb)), held=None)
+def wanted(loop: Loop, views: Views, places: Tensor) -> Tensor:
+    """Return what the last slot of a run would rather see than some of the views, `[view, side, side, 3]`.
+
+    The slot's gradient must be that of half a squared difference: a refiner's, or an image-space estimate's.
+    """
+    slot = loop.config.schedule[-1]
+    share = Share(duty=Duty(slot=slot, weight=1.0), views=places, held=None)
     plan = StepPlan(step=0, side_px=SIDE_PX, reference=None, cameras=views.cameras, shares=(share,))
-    mixed, _ = priors.ask(plan, views, config.steps)
-    return views.rgb - len(views.rgb) * mixed.rgb
+    front = shown(loop, reference_camera(loop.config.cameras, SIDE_PX))
+    mixed, _ = loop.priors.ask(plan, views, front, loop.config.steps)
+    return (views.rgb - len(places) * mixed.rgb)[places]
 
 
 def main() -> None:
@@ -87,7 +76,8 @@ def main() -> None:
         guesses = {("the views", 0.0): views.rgb}
         for prior in PRIORS:
             for t_frac in T_FRACS:
-                guesses[prior, t_frac] = estimate(head, at_timestep(everything, prior, t_frac), views)
+                loop, _ = new_loop(head, at_timestep(everything, prior, t_frac))
+                guesses[prior, t_frac] = wanted(loop, views, torch.arange(len(views.rgb)))
         for key, guess in guesses.items():
             novel = guess[1:].permute(0, 3, 1, 2).clamp(0, 1)
             found.setdefault(key, []).append(float(psnr(true_rgb, novel).mean()))

@@ -5,6 +5,8 @@ reference view alone, then with one prior more in each row. The 24 novel views o
 at 128 px. Baselines stand below: mean view and ridge regression, fitted on training heads, if `--ring` names such a
 folder (`python -m training.common.make_data --azimuths ring --views 25`).
 
+A metric of the configuration, such as `[metrics.lpips]` where its backbone is present, gets a column.
+
 A row that is done is kept in `--out` and not done again, so a stopped benchmark goes on.
 """
 
@@ -14,7 +16,7 @@ import argparse
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +32,12 @@ from pshead_core.config.resolved import Resolved
 from pshead_core.config.run import ResolutionConfig
 from pshead_core.config.schedule import SlotConfig
 from pshead_core.portrait.portrait import Portrait
-from pshead_core.render.base import Rendering
+from pshead_core.priors.protocols import Metric
+from pshead_core.render.base import Views
 from pshead_core.render.build import build_renderer
 from pshead_core.run.assemble import make_priors
 from pshead_core.run.loop import Loop
+from pshead_core.run.offers import build_metrics
 from pshead_core.run.start import make_start
 from pshead_core.run.weights import find_weights
 from training.common.colour import psnr
@@ -107,18 +111,31 @@ def _unharnessed(slot: SlotConfig, labels: set[str]) -> SlotConfig:
     return evolve(slot, rides_on=rides, min_side_px=None)
 
 
-def reconstruct(head: TruthHead, resolved: Resolved) -> tuple[Rendering, float]:
-    """Return the 24 novel views of a head's reconstruction over white, and the seconds that its steps took."""
+def new_loop(head: TruthHead, resolved: Resolved) -> tuple[Loop, Mapping[str, Metric]]:
+    """Return a run of a head before its first step, and the metrics of its configuration."""
     portrait, config, cpu = portrait_of(head), resolved.config, torch.device("cpu")
     renderer = build_renderer(config.render, cpu, lambda _: None)
     start = make_start(config, portrait, renderer, cpu)
-    _, priors = make_priors(resolved, portrait, renderer, start, find_weights(resolved))
+    context, priors = make_priors(resolved, portrait, renderer, start, find_weights(resolved))
     loop = Loop(config, portrait, renderer, priors, start.model, start.surface_depth)
-    for _ in loop.steps():
-        pass
+    return loop, build_metrics(resolved, context, priors.metrics)
+
+
+def shown(loop: Loop, cameras: Cameras) -> Views:
+    """Return views of the present head over white."""
     with torch.no_grad():
-        views = renderer.render(loop.model, novel_cameras(head), torch.ones(3))
-    return views, loop.seconds
+        found = loop.renderer.render(loop.model, cameras, torch.ones(3))
+    return Views(rgb=found.rgb, alpha=found.alpha, depth=found.depth, cameras=cameras, background=torch.ones(3))
+
+
+def compared(head: TruthHead, views: Views, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """Return the figures of a head's 24 novel views, those of the configured metrics last."""
+    true_rgb, true_alpha = truth(head)
+    found = figures(true_rgb, true_alpha, views.rgb.permute(0, 3, 1, 2).clamp(0, 1), views.alpha)
+    reference = evolve(views, rgb=true_rgb.permute(0, 2, 3, 1), alpha=true_alpha)
+    for metric in metrics.values():
+        found |= metric.measure(views, reference)
+    return found
 
 
 def novel_cameras(head: TruthHead) -> Cameras:
@@ -162,11 +179,13 @@ def run_job(job: Job) -> Job:
     torch.set_num_threads(1)
     head = load_ground_truth()[job.head]
     resolved = with_priors(resolve(preset=job.preset, files=list(job.files)), ROWS[job.row])
-    views, seconds = reconstruct(head, resolved)
-    true_rgb, true_alpha = truth(head)
-    rgb = views.rgb.permute(0, 3, 1, 2).clamp(0, 1)
-    found = {**figures(true_rgb, true_alpha, rgb, views.alpha), "seconds": round(seconds, 1)}
-    strip = torch.cat([torch.cat(list(part[::3]), 2) for part in (true_rgb, rgb)], 1)
+    loop, metrics = new_loop(head, resolved)
+    for _ in loop.steps():
+        pass
+    views = shown(loop, novel_cameras(head))
+    found = {**compared(head, views, metrics), "seconds": round(loop.seconds, 1)}
+    pictures = (truth(head)[0], views.rgb.permute(0, 3, 1, 2).clamp(0, 1))
+    strip = torch.cat([torch.cat(list(part[::3]), 2) for part in pictures], 1)
     pixels = (strip.permute(1, 2, 0) * 255).round().byte().numpy()
     Image.fromarray(pixels).save(job.file.with_suffix(".png"))
     job.file.write_text(json.dumps({**found, "source": head.source}) + "\n", encoding="utf-8")
@@ -205,14 +224,19 @@ def _front(head: TruthHead) -> Tensor:
 
 
 def table(rows: dict[str, list[dict[str, float]]]) -> str:
-    """Return the means over heads as a Markdown table; PSNR with its standard error over heads."""
-    lines = ["| row | heads | PSNR, dB | SSIM | sharpness | silhouette IoU |", "|---|---|---|---|---|---|"]
+    """Return the means over heads as a Markdown table; PSNR with its standard error over heads.
+
+    Configured metrics have columns too; a row that lacks a figure has a dash there.
+    """
+    measured = dict.fromkeys(name for found in rows.values() for name in found[0])
+    more = [name for name in measured if name not in (*COLUMNS, "seconds")]
+    titles = ["row", "heads", "PSNR, dB", "SSIM", "sharpness", "silhouette IoU", *more]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row, found in rows.items():
-        mean = {name: np.mean([one[name] for one in found]) for name in COLUMNS if name in found[0]}
         error = np.std([one["psnr_db"] for one in found], ddof=1) / len(found) ** 0.5 if len(found) > 1 else np.nan
-        iou = f"{mean['iou']:.3f}" if "iou" in mean else "-"
-        figures_ = f"{mean['psnr_db']:.2f} ± {error:.2f} | {mean['ssim']:.3f} | {mean['sharpness']:.2f} | {iou}"
-        lines.append(f"| {row} | {len(found)} | {figures_} |")
+        means = [np.mean([one[name] for one in found]) if name in found[0] else None for name in (*COLUMNS, *more)]
+        cells = ["-" if mean is None else f"{mean:.3f}" for mean in means[1:]]
+        lines.append(f"| {' | '.join([row, str(len(found)), f'{means[0]:.2f} ± {error:.2f}', *cells])} |")
     return "\n".join(lines)
 
 

@@ -5,11 +5,19 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from pshead_core.cameras.sampler import even_ring
 from pshead_core.cli.main import main
 from pshead_core.config.dump import emit, to_table
 from pshead_core.config.resolve import resolve
+from pshead_core.config.run import CameraConfig
+from pshead_core.gaussians.ply import read_ply
+from pshead_core.render.reference import ReferenceRenderer
+from pshead_core.run.pictures import LABEL_PX
 from tests.run.twins import shortened, write_twins
 from tests.run.whole_runs import PROGRAM, numbers
 
@@ -89,6 +97,23 @@ def test_every_slot_is_due_when_the_preset_says_so(undisturbed):
     assert moved == set(PRIORS)
 
 
+def test_shows_the_head_before_and_after_refinement(undisturbed):
+    reports = [json.loads(line) for line in (undisturbed / "report.jsonl").read_text().splitlines()]
+    coarse, fine = read_ply(undisturbed / "coarse.ply"), read_ply(undisturbed / "head.ply")
+    assert len(coarse) == reports[REFINES_FROM]["gaussians"]
+    assert len(fine) == reports[-1]["gaussians"]
+    with Image.open(undisturbed / "stages.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"), np.float32)
+    side = 64
+    assert pixels.shape == (2 * (side + LABEL_PX), 4 * side, 3)
+    upper, lower = pixels[LABEL_PX : LABEL_PX + side], pixels[-side:]
+    camera = even_ring(CameraConfig(), 8, side)[2:3]
+    for shown, head in ((upper, coarse), (lower, fine)):
+        left_side = ReferenceRenderer().render(head, camera, torch.ones(3)).rgb[0].clamp(0, 1).numpy() * 255
+        assert np.abs(shown[:, 2 * side : 3 * side] - left_side).mean() < 1.0
+    assert np.abs(upper - lower).mean() > 1.0
+
+
 def test_resumes_inside_the_fine_stage(configuration, undisturbed, tmp_path):
     out = tmp_path / "killed"
     words = [*PROGRAM, *arguments(configuration, out), "--checkpoint-every", "3"]
@@ -103,3 +128,4 @@ def test_resumes_inside_the_fine_stage(configuration, undisturbed, tmp_path):
         assert process.wait() == -signal.SIGKILL
     assert main(["run", "--resume", str(out), "--quiet"]) == 0
     assert numbers(out) == numbers(undisturbed)
+    assert (out / "coarse.ply").read_bytes() == (undisturbed / "coarse.ply").read_bytes()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from pshead_core.api import BuildContext, DenoisedTarget, PluginConfig, PluginContractError, Refiner, Step, Views
+from pshead_core.priors.distill.refine import refined
 from pshead_core.priors.distill.sampling import ddim_timesteps
 from pshead_core.priors.distill.settings import DistillSettings
 from pshead_guidance_personalized_sd.model import PersonalModel
-from pshead_guidance_personalized_sd.refine import refined
 from pshead_guidance_personalized_sd.refiner_config import PersonalizedSdRefinerConfig
 
 
@@ -58,7 +60,7 @@ class PersonalizedSdRefiner:
             predict,
             model.schedule,
             self._timesteps,
-            step.generator,
+            partial(torch.randn, generator=step.generator),
             config.detail,
             config.chunk_views,
         )

@@ -1,6 +1,7 @@
 """The refiner: closed forms for exact denoisers, what detail keeps, and one model for guidance and refiner."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -8,7 +9,6 @@ from attrs import evolve
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from pshead_guidance_personalized_sd import dreambooth, prior, refiner
 from pshead_guidance_personalized_sd.config import TINY, PersonaliseSettings, PersonalizedSdConfig
-from pshead_guidance_personalized_sd.refine import denoised, refined
 from pshead_guidance_personalized_sd.refiner_config import PersonalizedSdRefinerConfig
 from torch.nn.functional import avg_pool2d
 
@@ -16,6 +16,7 @@ from pshead_core.api import PluginContractError, PsheadError
 from pshead_core.cameras.camera import orbit
 from pshead_core.priors.distill.codec import LatentCodec, resize
 from pshead_core.priors.distill.noise import noise_schedule
+from pshead_core.priors.distill.refine import denoised, refined
 from pshead_core.priors.distill.sampling import ddim_timesteps
 from pshead_core.testing import tiny_step, tiny_views
 from training.diffusion.figures import gradient_magnitude
@@ -57,11 +58,15 @@ def by_hand(noisy, timesteps):
     return math.sqrt(last) * MEAN + factor * (noisy - math.sqrt(first) * MEAN), factor
 
 
+def seeded(seed):
+    return partial(torch.randn, generator=torch.Generator().manual_seed(seed))
+
+
 @pytest.mark.parametrize(("strength", "steps"), [(0.2, 50), (0.6, 10), (1.0, 1000)])
 def test_exact_denoiser_gives_the_analytic_result(strength, steps):
     timesteps = ddim_timesteps(SCHEDULE, steps, strength)
     latents = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    found = denoised(latents, gaussian_prior, SCHEDULE, timesteps, torch.Generator().manual_seed(2))
+    found = denoised(latents, gaussian_prior, SCHEDULE, timesteps, seeded(2))
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(2)).double()
     alpha_bar = float(SCHEDULE.alpha_bar[timesteps[0]])
     noisy = math.sqrt(alpha_bar) * latents + math.sqrt(1 - alpha_bar) * noise
@@ -88,7 +93,7 @@ CODEC = LatentCodec(Blocks(), height_px=32, width_px=32, scaling_factor=0.5, dty
 
 def target(detail, views, predict, strength=0.2):
     timesteps = ddim_timesteps(SCHEDULE, 50, strength)
-    return refined(views.rgb, CODEC, predict, SCHEDULE, timesteps, torch.Generator().manual_seed(0), detail, 2)
+    return refined(views.rgb, CODEC, predict, SCHEDULE, timesteps, seeded(0), detail, 2)
 
 
 def knowing(views, change=0.0):

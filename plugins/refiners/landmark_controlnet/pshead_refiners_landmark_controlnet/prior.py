@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from functools import partial
 
 import torch
 from attrs import define
@@ -22,11 +23,11 @@ from pshead_core.api import (
     Step,
     Views,
 )
-from pshead_core.priors.distill.codec import LatentCodec, resize
+from pshead_core.priors.distill.codec import LatentCodec
 from pshead_core.priors.distill.guide import guide
-from pshead_core.priors.distill.noise import add_noise
 from pshead_core.priors.distill.pull_back import chunks
-from pshead_core.priors.distill.sampling import ddim, ddim_timesteps
+from pshead_core.priors.distill.refine import refined
+from pshead_core.priors.distill.sampling import ddim_timesteps
 from pshead_core.priors.distill.settings import DistillSettings
 from pshead_core.priors.landmarks import portrait_landmarks
 from pshead_refiners_landmark_controlnet.config import LandmarkControlnetConfig
@@ -73,32 +74,19 @@ class LandmarkControlnet:
         tokens = self._tokens(views)
         for part in chunks(len(places), self.config.chunk_views):
             some = places[part]
-            target[some] = self._refined(
-                target[some], codec, noise[some.cpu()], control.drawing[some], tokens[some.to(tokens.device)]
+            predict = partial(self._predicted, tokens=tokens[some.to(tokens.device)], drawing=control.drawing[some])
+            target[some] = refined(
+                target[some],
+                codec,
+                predict,
+                self.model.schedule,
+                self.timesteps,
+                partial(_given, noise[some.cpu()]),
+                self.config.detail,
+                self.config.chunk_views,
             )
         weight = usable.to(target.dtype)[:, None, None].expand(target.shape[:3]).clone()
         return DenoisedTarget(rgb=target, weight=weight)
-
-    def _refined(self, rgb: Tensor, codec: LatentCodec, noise: Tensor, drawing: Tensor, tokens: Tensor) -> Tensor:
-        """Return the targets of some views; shapes as theirs, with noise `[view, channel, h, w]`."""
-        with torch.no_grad():
-            latents = codec.encode(rgb)
-            start = torch.full((len(latents),), self.timesteps[0], device=latents.device)
-            noisy = add_noise(self.model.schedule, latents, noise.to(latents), start)
-
-            def predict(now: Tensor, timestep: Tensor) -> Tensor:
-                return self._predicted(now, timestep, tokens, drawing)
-
-            found = codec.decode(ddim(self.model.schedule, predict, noisy, self.timesteps))
-            height, width = rgb.shape[1:3]
-            match self.config.detail:
-                case "replace":
-                    return resize(found, height, width).clamp(0.0, 1.0)
-                case "keep":
-                    before = resize(rgb, codec.height_px, codec.width_px)
-                case "change":
-                    before = codec.decode(latents)
-            return (rgb + resize(found - before, height, width)).clamp(0.0, 1.0)
 
     def _predicted(self, noisy: Tensor, timestep: Tensor, tokens: Tensor, drawing: Tensor) -> Tensor:
         """Return the guided prediction: one pass of twice the views, or of the views where guidance changes nothing."""
@@ -139,6 +127,10 @@ class LandmarkControlnet:
                 self.asked_views,
                 100 * self.config.drawing.min_visible_frac,
             )
+
+
+def _given(noise: Tensor, _: torch.Size) -> Tensor:
+    return noise
 
 
 def build(config: PluginConfig, context: BuildContext) -> Refiner:

@@ -6,7 +6,7 @@ from the prior, coarse structure from the view.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -19,10 +19,12 @@ from pshead_core.priors.distill.pull_back import chunks, encode_all
 from pshead_core.priors.distill.sampling import ddim
 
 Detail = Literal["change", "keep", "replace"]
+Draw = Callable[[torch.Size], Tensor]
+"""Returns standard normal numbers of a shape, on the CPU or on the views' device."""
 
 
 def denoised(
-    latents: Tensor, predict: Predict, schedule: NoiseSchedule, timesteps: Sequence[int], generator: torch.Generator
+    latents: Tensor, predict: Predict, schedule: NoiseSchedule, timesteps: Sequence[int], draw: Draw
 ) -> Tensor:
     """Return latents after noise at the first timestep and a DDIM from there, without a graph.
 
@@ -31,9 +33,9 @@ def denoised(
         predict: asks the network.
         schedule: of the network.
         timesteps: falling, as from `ddim_timesteps`.
-        generator: gives the noise, in one draw; on the CPU.
+        draw: gives the noise, in one call.
     """
-    noise = torch.randn(latents.shape, generator=generator).to(latents)
+    noise = draw(latents.shape).to(latents)
     first = torch.full((len(latents),), timesteps[0], device=latents.device)
     return ddim(schedule, predict, add_noise(schedule, latents, noise, first), timesteps)
 
@@ -44,7 +46,7 @@ def refined(
     predict: Predict,
     schedule: NoiseSchedule,
     timesteps: Sequence[int],
-    generator: torch.Generator,
+    draw: Draw,
     detail: Detail,
     chunk_views: int,
 ) -> Tensor:
@@ -60,13 +62,13 @@ def refined(
         predict: asks the network.
         schedule: of the network.
         timesteps: falling, as from `ddim_timesteps`.
-        generator: gives the noise.
+        draw: gives the noise, in one call.
         detail: which of the three.
         chunk_views: views per pass through the autoencoder.
     """
     rgb = rgb.detach()
     latents = encode_all(rgb, codec.encode, chunk_views)
-    better = decode_all(denoised(latents, predict, schedule, timesteps, generator), codec, chunk_views)
+    better = decode_all(denoised(latents, predict, schedule, timesteps, draw), codec, chunk_views)
     height, width = rgb.shape[1:3]
     if detail == "replace":
         return resize(better, height, width).clamp(0.0, 1.0)
