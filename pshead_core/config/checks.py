@@ -8,7 +8,7 @@ from itertools import combinations
 from pshead_core.config.problems import Problem
 from pshead_core.config.resolved import Instance
 from pshead_core.config.run import RunConfig
-from pshead_core.config.schedule import BUILT_IN, REFERENCE, START, VIEW_SETS, SlotConfig
+from pshead_core.config.schedule import BUILT_IN, REFERENCE, SEEN, START, VIEW_SETS, SlotConfig
 from pshead_core.models.licences import strictness_of
 from pshead_core.registry.host import PluginHost
 from pshead_core.registry.nearest import did_you_mean
@@ -107,7 +107,7 @@ def perceptual_problems(slots: Sequence[SlotConfig], instances: Sequence[Instanc
     for index, slot in enumerate(slots):
         if slot.perceptual is None:
             continue
-        if slot.use != START and not slot.use.startswith("refiners."):
+        if slot.use not in (START, SEEN) and not slot.use.startswith("refiners."):
             text = f"slot '{slot.label}' has no target to compare with: '{slot.use}' is no refiner"
             problems.append(Problem(text=text, path=("schedule", index, "perceptual")))
         if slot.perceptual not in metrics:

@@ -16,7 +16,9 @@ START = "start"
 """`use` of the slot that keeps views as they were at the start. Needs no plugin."""
 REFINERS = "refiners."
 """How the `use` of a slot with a refiner begins."""
-BUILT_IN = (REFERENCE, START)
+SEEN = "seen"
+"""`use` of the slot that keeps the surface that the photo shows as it was at the start. Needs no plugin."""
+BUILT_IN = (REFERENCE, START, SEEN)
 """What a slot may use beside the instances of the configuration."""
 
 _not_negative = validators.ge(0)
@@ -76,8 +78,9 @@ class SlotConfig:
     """One line of the schedule: which prior, when, how much, on which views."""
 
     use: str
-    """`guidance.<instance>`, `refiners.<instance>`, `reference` (the losses against the photo) or `start` (a target:
-    the view as it was at step 0, which holds what the photo does not show until a prior knows better)."""
+    """`guidance.<instance>`, `refiners.<instance>`, `reference` (the losses against the photo), `start` (a target: the
+    view as it was at step 0, which holds what the photo does not show until a prior knows better) or `seen` (the same,
+    only where the view shows a surface whose colour came from the photo)."""
     name: str | None = None
     """Name in reports and of the random stream; the default is `use`. Must be unique."""
     weight: float | CurveConfig = 1.0

@@ -66,6 +66,12 @@ def is_due(config: DensityConfig, step: int, steps: int) -> bool:
     return beat and config.from_step <= step + 1 < until
 
 
+def will_be_due(config: DensityConfig, step: int, steps: int) -> bool:
+    """Whether the model may still be densified, after this step or a later one, so that sums are of use."""
+    until = steps if config.until_step is None else config.until_step
+    return config.every > 0 and step + 1 < until
+
+
 def densify(
     model: GaussianModel, state: DensityState, config: DensityConfig, generator: torch.Generator
 ) -> DensityChange:

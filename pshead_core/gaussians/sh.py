@@ -56,9 +56,7 @@ def colours(sh: Tensor, means: Tensor, camera_positions: Tensor) -> Tensor:
         camera_positions: `[view, 3]`, world.
     """
     degree = {1: 0, 4: 1, 9: 2, 16: 3}[int(sh.shape[1])]
-    if degree == 0:
-        rgb = (sh[:, 0] * C0)[None].expand(len(camera_positions), -1, -1)
-    else:
-        away = torch.nn.functional.normalize(means[None] - camera_positions[:, None], dim=-1)
-        rgb = torch.einsum("vnk,nkc->vnc", basis(away, degree), sh)
-    return (rgb + 0.5).clamp_min(0.0)
+    if degree == 0:  # the same from everywhere
+        return (sh[:, 0] * C0 + 0.5).clamp_min(0.0).expand(len(camera_positions), -1, -1)
+    away = torch.nn.functional.normalize(means[None] - camera_positions[:, None], dim=-1)
+    return (torch.einsum("vnk,nkc->vnc", basis(away, degree), sh) + 0.5).clamp_min(0.0)

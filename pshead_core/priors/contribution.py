@@ -30,10 +30,14 @@ class ImageGradient:
 class DenoisedTarget:
     """The images that a refiner wants to see.
 
-    With squared loss the mixer adds `weight * (rgb - target)` per pixel, divided by the number of views.
+    With squared loss the mixer adds `weight * (rgb - target.rgb)` per pixel, divided by the number of views; and the
+    same of alpha, if the target has one.
     """
 
     rgb: Tensor
     """`[view, height, width, 3]`, float32, 0..1, without a graph."""
     weight: Tensor
     """`[view, height, width]`, float32, not negative. All zero on a view means "nothing to say" about it."""
+    alpha: Tensor | None = None
+    """`[view, height, width]`, float32, 0..1: the silhouette that goes with it, which over a background of one colour
+    the image alone cannot tell; compared as the image is. None says nothing."""

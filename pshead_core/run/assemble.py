@@ -7,7 +7,7 @@ import logging
 import torch
 
 from pshead_core.config.resolved import Resolved
-from pshead_core.config.schedule import START
+from pshead_core.config.schedule import SEEN, START
 from pshead_core.models.places import cache_folder
 from pshead_core.models.pool import ModelPool
 from pshead_core.portrait.portrait import Portrait
@@ -68,7 +68,10 @@ def make_priors(
         ),
     )
     background = torch.tensor(config.render.background, device=device)
-    built_in = {START: start_memory(start.model, renderer, background)}
+    built_in = {
+        START: start_memory(start.model, None, renderer, background),
+        SEEN: start_memory(start.model, start.seen, renderer, background),
+    }
     priors = build_priors(
         prior_offers(resolved), built_in, config.schedule, config.seed, context, metrics=metric_offers(resolved)
     )

@@ -105,7 +105,7 @@ def _checkpoint(tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> Chec
                 height_px=numbers["height_px"],
                 width_px=numbers["width_px"],
             ),
-            target=DenoisedTarget(rgb=part["rgb"], weight=part["weight"]),
+            target=DenoisedTarget(rgb=part["rgb"], weight=part["weight"], alpha=part.get("alpha")),
             uses_left=numbers["uses_left"],
         )
     return Checkpoint(
@@ -123,7 +123,9 @@ def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _held_tensors(prefix: str, held: HeldTarget) -> dict[str, Tensor]:
+    silhouette = {} if held.target.alpha is None else {f"{prefix}.alpha": held.target.alpha}
     return {
+        **silhouette,
         f"{prefix}.T_world_camera": held.cameras.T_world_camera,
         f"{prefix}.azimuth_deg": held.cameras.azimuth_deg,
         f"{prefix}.elevation_deg": held.cameras.elevation_deg,

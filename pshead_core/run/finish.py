@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from pshead_core import __version__
 from pshead_core.cameras.sampler import reference_camera
 from pshead_core.config.run import CameraConfig
 from pshead_core.gaussians.model import GaussianModel
-from pshead_core.gaussians.ply import read_ply, write_ply
+from pshead_core.gaussians.ply import write_ply
 from pshead_core.portrait.portrait import Portrait
 from pshead_core.priors.protocols import Metric
 from pshead_core.records import RunSummary
@@ -25,8 +26,9 @@ from pshead_core.run.pictures import (
     FRAMES_PER_SECOND,
     SHEET_VIEWS,
     TURNTABLE_FRAMES,
+    below,
     sheet,
-    stages,
+    stage,
     to_bytes,
     view_images,
     write_turntable,
@@ -49,7 +51,7 @@ def finish(folder: Path, loop: Loop, portrait: Portrait, metrics: Mapping[str, M
     photo = reference_target(portrait, loop.surface_depth, loop.background, side_px).rgb
     write_pictures(folder, model, loop.renderer, config.cameras, loop.background, photo=photo, side_px=side_px)
     if (folder / COARSE).is_file():
-        write_stages(folder, model, loop.renderer, config.cameras, loop.background, side_px=side_px)
+        write_stages(folder, loop)
     psnr_db, measured = _measure(loop, portrait, side_px, metrics)
     summary = RunSummary(
         folder=folder,
@@ -103,21 +105,22 @@ def write_pictures(
     write_with(folder / "turntable.mp4", lambda path: write_turntable(path, turn, FRAMES_PER_SECOND))
 
 
-def write_stages(
-    folder: Path,
-    model: GaussianModel,
-    renderer: Renderer,
-    cameras: CameraConfig,
-    background: torch.Tensor,
-    *,
-    side_px: int,
-) -> None:
-    """Write `stages.png`: the head of `coarse.ply` above the finished one. Arguments as for `write_pictures`."""
-    coarse = read_ply(folder / COARSE).to(model.means.device)
-    rows = [
-        view_images(head, renderer, cameras, background, views=SHEET_VIEWS, side_px=side_px) for head in (coarse, model)
-    ]
-    write_with(folder / "stages.png", stages(*rows).save)
+def write_coarse(folder: Path, loop: Loop) -> None:
+    """Write `coarse.png`: what the fine stage is given."""
+    write_with(folder / COARSE, _row(loop, "coarse").save)
+
+
+def write_stages(folder: Path, loop: Loop) -> None:
+    """Write `stages.png`: `coarse.png` above the same views of the finished head."""
+    with Image.open(folder / COARSE) as coarse:
+        picture = below(coarse.convert("RGB"), _row(loop, "refined"))
+    write_with(folder / "stages.png", picture.save)
+
+
+def _row(loop: Loop, name: str) -> Image.Image:
+    """Return four labelled views of the present head."""
+    side_px = loop.config.resolution.sides_px[-1]
+    return stage(loop.model, loop.renderer, loop.config.cameras, loop.background, name=name, side_px=side_px)
 
 
 def _measure(

@@ -29,7 +29,7 @@ PLUGINS = "plugins.json"
 PORTRAIT = "portrait.safetensors"
 START = "start.safetensors"
 SUMMARY = "run.json"
-COARSE = "coarse.ply"
+COARSE = "coarse.png"
 NEEDED_BYTES = 200 * 2**20  # checkpoints (two at a time), page, video and pictures of 60,000 Gaussians take 60 MiB
 OWN_FILES = (
     *(REPORT, RESOLVED, PLUGINS, PORTRAIT, START, SUMMARY, "portrait.png", "checkpoint.safetensors"),
@@ -126,8 +126,8 @@ def write_portrait(folder: Path, portrait: Portrait) -> None:
 
 
 def write_start(folder: Path, start: RunStart) -> None:
-    """Write the Gaussians of step 0 and the depth of their surface."""
-    tensors = {**start.model.tensors(), "surface_depth": start.surface_depth}
+    """Write the Gaussians of step 0, the depth of their surface, and which of them the photo shows."""
+    tensors = {**start.model.tensors(), "surface_depth": start.surface_depth, "seen": start.seen}
     write_bytes(folder / START, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
 
 
@@ -138,8 +138,8 @@ def read_start(folder: Path, device: torch.device) -> RunStart:
         RunFolderError: if it is missing or damaged.
     """
     tensors, _ = _read_tensors(folder / START, device)
-    depth = tensors.pop("surface_depth")
-    return RunStart(model=GaussianModel(**tensors), surface_depth=depth)
+    depth, seen = tensors.pop("surface_depth"), tensors.pop("seen")
+    return RunStart(model=GaussianModel(**tensors), surface_depth=depth, seen=seen)
 
 
 def read_portrait(folder: Path, device: torch.device) -> Portrait:

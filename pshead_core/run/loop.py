@@ -16,7 +16,7 @@ from torch import Tensor
 from pshead_core.cameras.camera import Cameras
 from pshead_core.cameras.sampler import reference_camera
 from pshead_core.config.run import RunConfig
-from pshead_core.gaussians.density import DensityState, accumulate, densify, fresh_state, is_due
+from pshead_core.gaussians.density import DensityState, accumulate, densify, fresh_state, is_due, will_be_due
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.portrait.portrait import Portrait
 from pshead_core.records import SlotReport, StepReport
@@ -78,7 +78,7 @@ class Loop:
         torch.autograd.backward([*images, total], [*image_gradients, torch.ones_like(total)])
 
         for rendering in (reference, novel):
-            if rendering is not None:
+            if rendering is not None and will_be_due(config.density, step, config.steps):
                 self.density = accumulate(
                     self.density, rendering.abs_mean_grad_px, rendering.radii_px, width_px=plan.side_px
                 )

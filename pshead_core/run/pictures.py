@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from pshead_core.cameras.camera import Cameras
 from pshead_core.cameras.sampler import even_ring
 from pshead_core.config.run import CameraConfig
 from pshead_core.gaussians.model import GaussianModel
@@ -22,7 +23,8 @@ LABEL_PX = 28
 NAMES = {0: "front", 90: "left side", 180: "back", 270: "right side"}
 """What the camera sees at an azimuth: at +90° the subject's left side."""
 
-STAGE_AZIMUTHS_DEG = (0, 45, 90, 180)
+STAGE_VIEWS = (0, 1, 2, 4)
+"""Of the sheet's views: front, half left, left side, back."""
 TURNTABLE_FRAMES = 120
 FRAMES_PER_SECOND = 30
 
@@ -31,11 +33,15 @@ def view_images(
     model: GaussianModel, renderer: Renderer, cameras: CameraConfig, background: Tensor, *, views: int, side_px: int
 ) -> NDArray[np.uint8]:
     """Return renderings on an even ring from azimuth 0°, `[view, side, side, 3]`, 8 bit."""
-    ring = even_ring(cameras, views, side_px).to(model.means.device)
+    return _drawn(model, renderer, even_ring(cameras, views, side_px), background)
+
+
+def _drawn(model: GaussianModel, renderer: Renderer, cameras: Cameras, background: Tensor) -> NDArray[np.uint8]:
+    cameras = cameras.to(model.means.device)
     images = []
     with torch.no_grad():
-        for index in range(views):
-            rgb = renderer.render(model, ring[index : index + 1], background).rgb[0]
+        for index in range(len(cameras)):
+            rgb = renderer.render(model, cameras[index : index + 1], background).rgb[0]
             images.append(to_bytes(rgb))
     return np.stack(images)
 
@@ -60,19 +66,21 @@ def sheet(images: NDArray[np.uint8], photo: NDArray[np.uint8] | None) -> Image.I
     return tiles([photo, *images], ["photo", *labels], columns=3)
 
 
-def stages(coarse: NDArray[np.uint8], fine: NDArray[np.uint8]) -> Image.Image:
-    """Return two rows: what the fine stage was given, and what it made of it.
+def stage(
+    model: GaussianModel, renderer: Renderer, cameras: CameraConfig, background: Tensor, *, name: str, side_px: int
+) -> Image.Image:
+    """Return a row of four views, labelled with azimuth and a name of the stage."""
+    images = _drawn(model, renderer, even_ring(cameras, SHEET_VIEWS, side_px)[torch.tensor(STAGE_VIEWS)], background)
+    labels = [f"{round(360 * index / SHEET_VIEWS)}°  {name}" for index in STAGE_VIEWS]
+    return tiles(list(images), labels, columns=len(images))
 
-    Args:
-        coarse: `[view, side, side, 3]` on an even ring from azimuth 0°, before the first refined step.
-        fine: the same views at the end.
-    """
-    azimuths = [round(360 * index / len(coarse)) for index in range(len(coarse))]
-    shown = [index for index, angle in enumerate(azimuths) if angle in STAGE_AZIMUTHS_DEG]
-    rows = [(coarse, "coarse"), (fine, "refined")]
-    images = [images[index] for images, _ in rows for index in shown]
-    labels = [f"{azimuths[index]}°  {name}" for _, name in rows for index in shown]
-    return tiles(images, labels, columns=len(shown))
+
+def below(upper: Image.Image, lower: Image.Image) -> Image.Image:
+    """Return two pictures of one width, one above the other."""
+    page = Image.new("RGB", (upper.width, upper.height + lower.height), "white")
+    page.paste(upper, (0, 0))
+    page.paste(lower, (0, upper.height))
+    return page
 
 
 def tiles(images: Sequence[NDArray[np.uint8]], labels: Sequence[str], *, columns: int) -> Image.Image:

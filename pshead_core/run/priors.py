@@ -154,7 +154,7 @@ class Priors:
 
     def _towards(self, target: DenoisedTarget, views: Views, slot: SlotConfig, step: int) -> ImageGradient:
         """Return the gradient of the slot's losses between the views and a target."""
-        gradient = target_gradient(views.rgb, target, slot.loss)
+        gradient = target_gradient(views, target, slot.loss)
         if slot.perceptual is None or slot.perceptual_weight == 0:
             return gradient
         built = self._metrics[slot.perceptual]

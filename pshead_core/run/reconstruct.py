@@ -10,7 +10,6 @@ from pshead_core.config.dump import dump_toml, plugins_json
 from pshead_core.config.options import RunOptions
 from pshead_core.config.resolved import Resolved
 from pshead_core.config.schedule import first_refined_step
-from pshead_core.gaussians.ply import write_ply
 from pshead_core.portrait.analyze import make_portrait
 from pshead_core.portrait.load import load_photo
 from pshead_core.portrait.portrait import Portrait
@@ -20,9 +19,8 @@ from pshead_core.render.build import build_renderer
 from pshead_core.run import folder as run_folder
 from pshead_core.run.adam import model_of
 from pshead_core.run.assemble import PLUGIN_LOG, device_of, make_priors
-from pshead_core.run.atomic import write_with
 from pshead_core.run.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
-from pshead_core.run.finish import finish
+from pshead_core.run.finish import finish, write_coarse
 from pshead_core.run.interrupt import interruptible
 from pshead_core.run.loop import Loop
 from pshead_core.run.naming import naming_plugin
@@ -126,7 +124,7 @@ def _optimise(loop: Loop, shop: Workshop, folder: Path) -> RunSummary:
         for report in loop.steps():
             run_folder.append_report(folder, report)
             if loop.next_step == fine_from:
-                write_with(folder / run_folder.COARSE, lambda path: write_ply(loop.model, path))
+                write_coarse(folder, loop)
             shop.reporter.step(report)
             host.step_ended(report)
             stop = interrupt.wanted and loop.next_step < steps

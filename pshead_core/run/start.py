@@ -25,6 +25,8 @@ class RunStart:
     surface_depth: Tensor
     """`[side, side]` at the portrait's side: depth along +z of the reference camera, the landmark surface on the face
     and the start's own surface elsewhere; 0 where nothing is known."""
+    seen: Tensor
+    """`[gaussian]`, bool: the colour comes from the photo."""
 
 
 def make_start(config: RunConfig, portrait: Portrait, renderer: Renderer, device: torch.device) -> RunStart:
@@ -39,11 +41,13 @@ def make_start(config: RunConfig, portrait: Portrait, renderer: Renderer, device
     on_cpu = portrait.to(torch.device("cpu"))
     start = start_gaussians(config.start, on_cpu, config.cameras, stream(config.seed, "start", 0))
     model = start.model.to(device)
+    seen = torch.zeros(len(model), dtype=torch.bool, device=device) if start.seen is None else start.seen.to(device)
     if start.surface_depth is None:
-        return RunStart(model=model, surface_depth=torch.zeros(portrait.side_px, portrait.side_px, device=device))
+        nothing = torch.zeros(portrait.side_px, portrait.side_px, device=device)
+        return RunStart(model=model, surface_depth=nothing, seen=seen)
     background = torch.tensor(config.render.background, device=device)
     with torch.no_grad():
         rendering = renderer.render(model, reference_camera(config.cameras, portrait.side_px).to(device), background)
     own = torch.where(rendering.alpha[0] > SOLID, rendering.depth[0], 0.0)
     face = start.surface_depth.to(own)
-    return RunStart(model=model, surface_depth=torch.where(face > 0, face, own))
+    return RunStart(model=model, surface_depth=torch.where(face > 0, face, own), seen=seen)

@@ -40,34 +40,39 @@ def zero_gradient(batch: Views) -> MixedGradient:
 def part_of(batch: Views, views: Tensor) -> Views:
     """Return copies of some views of a batch, so that no prior can disturb another."""
     return Views(
-        rgb=batch.rgb[views],
-        alpha=batch.alpha[views],
-        depth=batch.depth[views],
+        rgb=batch.rgb.index_select(0, views),
+        alpha=batch.alpha.index_select(0, views),
+        depth=batch.depth.index_select(0, views),
         cameras=batch.cameras[views],
         background=batch.background.clone(),
     )
 
 
-def target_gradient(rgb: Tensor, target: DenoisedTarget, loss: Literal["l2", "l1", "huber"]) -> ImageGradient:
+def target_gradient(views: Views, target: DenoisedTarget, loss: Literal["l2", "l1", "huber"]) -> ImageGradient:
     """Return the gradient of a refiner's loss, sum over pixels and mean over views.
 
     `l2` is half the weighted squared difference, so that its gradient is `weight * (rgb - target)`; `l1` the weighted
     absolute difference; `huber` is `l2` up to a difference of `HUBER_DELTA` and linear beyond.
 
     Args:
-        rgb: `[view, height, width, 3]`, the rendered views.
+        views: rendered.
         target: what the refiner wants to see.
         loss: the distance.
     """
-    difference = rgb - target.rgb
+    weight = target.weight / len(views.rgb)
+    rgb = _slope(views.rgb - target.rgb, loss).mul_(weight[..., None])
+    alpha = None if target.alpha is None else _slope(views.alpha - target.alpha, loss).mul_(weight)
+    return ImageGradient(rgb=rgb, alpha=alpha)
+
+
+def _slope(difference: Tensor, loss: Literal["l2", "l1", "huber"]) -> Tensor:
     match loss:
         case "l2":
-            slope = difference
+            return difference
         case "l1":
-            slope = difference.sign()
+            return difference.sign()
         case "huber":
-            slope = difference.clamp(-HUBER_DELTA, HUBER_DELTA)
-    return ImageGradient(rgb=slope * target.weight[..., None] / len(rgb))
+            return difference.clamp(-HUBER_DELTA, HUBER_DELTA)
 
 
 def add(mixed: MixedGradient, gradient: ImageGradient, *, views: Tensor, weight: float) -> float:
@@ -117,6 +122,8 @@ def check_target(target: DenoisedTarget, views: Views, who: str) -> None:
         raise PluginContractError(f"{who} returned {type(target).__name__}, expected DenoisedTarget")
     _check_image("target.rgb", target.rgb, views.rgb, who)
     _check_image("target.weight", target.weight, views.alpha, who)
+    if target.alpha is not None:
+        _check_image("target.alpha", target.alpha, views.alpha, who)
     if bool((target.weight < 0).any()):
         raise PluginContractError(f"{who} returned a negative target.weight", fix="return weights of 0 or more")
 

@@ -22,6 +22,7 @@ BEGUN = time.perf_counter()
 NETWORKS = {
     "UNet2DConditionModel": "UNet",
     "UNet3DConditionModel": "UNet of the video prior",
+    "ControlNetModel": "ControlNet",
     "Encoder": "encoder (VAE)",
     "Decoder": "decoder (VAE)",
     "CLIPTextModel": "text encoder",
@@ -87,7 +88,7 @@ def clocked() -> Iterator[Clocks]:
 
     with ExitStack() as stack:
         for target, name, row in (
-            (kind, "forward", "renderer, forward"),
+            (cpu.CpuRenderer, "render", "renderer, forward"),
             (kind, "backward", "renderer, backward"),
             (reconstruct, "_portrait", "face, landmarks, matte"),
             (Priors, "prepare", "personalisation"),

@@ -50,7 +50,7 @@ def _distance(rgb, target, weight, loss):
             each = torch.where(
                 difference <= HUBER_DELTA, 0.5 * difference.square(), HUBER_DELTA * (difference - 0.5 * HUBER_DELTA)
             )
-    return (each * weight[..., None]).sum() / len(rgb)
+    return (each * weight).sum() / len(rgb)
 
 
 @pytest.mark.parametrize("loss", ["l2", "l1", "huber"])
@@ -59,13 +59,14 @@ def test_mixed_image_gradient_equals_sum_of_losses(loss):
     background = torch.ones(3, dtype=torch.float64)
     generator = torch.Generator().manual_seed(1)
     target = torch.rand(3, SIDE_PX, SIDE_PX, 3, generator=generator, dtype=torch.float64)
-    weight = torch.rand(3, SIDE_PX, SIDE_PX, generator=generator, dtype=torch.float64)
+    weight, silhouette = torch.rand(2, 3, SIDE_PX, SIDE_PX, generator=generator, dtype=torch.float64)
     ring, front, some = torch.arange(VIEWS), torch.tensor([0, 1, 4]), torch.tensor([2, 3])
 
     naive = _model()
     shown = ReferenceRenderer().render(naive, cameras, background)
     total = 0.7 * _sine_energy(shown.rgb)
-    total = total + 2.5 * _distance(shown.rgb[front], target, weight, loss)
+    total = total + 2.5 * _distance(shown.rgb[front], target, weight[..., None], loss)
+    total = total + 2.5 * _distance(shown.alpha[front], silhouette, weight, loss)
     total = total + 0.3 * _alpha_depth_energy(shown.alpha[some], shown.depth[some])
     total.backward()
 
@@ -82,8 +83,8 @@ def test_mixed_image_gradient_equals_sum_of_losses(loss):
     leaf = part_of(batch, ring).rgb.requires_grad_()
     (gradient,) = torch.autograd.grad(_sine_energy(leaf), leaf)
     add(mixed, ImageGradient(rgb=gradient), views=ring, weight=0.7)
-    refined = target_gradient(part_of(batch, front).rgb, DenoisedTarget(rgb=target, weight=weight), loss)
-    add(mixed, refined, views=front, weight=2.5)
+    wanted = DenoisedTarget(rgb=target, weight=weight, alpha=silhouette)
+    add(mixed, target_gradient(part_of(batch, front), wanted, loss), views=front, weight=2.5)
     part = part_of(batch, some)
     alpha, depth = part.alpha.requires_grad_(), part.depth.requires_grad_()
     by_alpha, by_depth = torch.autograd.grad(_alpha_depth_energy(alpha, depth), (alpha, depth))

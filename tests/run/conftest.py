@@ -45,14 +45,15 @@ class NoisyPull:
 
 
 class Brighten:
-    """Wants a brighter picture."""
+    """Wants a brighter picture of something thinner."""
 
     def __init__(self):
         self.calls = 0
 
     def refine(self, views, step):
         self.calls += 1
-        return DenoisedTarget(rgb=(views.rgb + 0.1).clamp(0, 1), weight=torch.ones_like(views.alpha))
+        weight = torch.ones_like(views.alpha)
+        return DenoisedTarget(rgb=(views.rgb + 0.1).clamp(0, 1), weight=weight, alpha=0.5 * views.alpha)
 
 
 class SquaredDistance:

@@ -22,7 +22,7 @@ Usage = namedtuple("Usage", "total used free")
 
 def _start():
     model = start_ball(StartConfig(kind="ball", gaussians=16), torch.Generator().manual_seed(0))
-    return RunStart(model=model, surface_depth=torch.full((32, 32), 1.7))
+    return RunStart(model=model, surface_depth=torch.full((32, 32), 1.7), seen=torch.arange(len(model)) % 2 == 0)
 
 
 def _files(path):

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from attrs import evolve
 
 from pshead_core.errors import PluginContractError
 from pshead_core.priors.contribution import DenoisedTarget
 from pshead_core.scheduler.mixer import target_gradient
 from pshead_core.scheduler.perceptual import Perceptual, perceptual_gradient
+from pshead_core.testing import tiny_views
 
 VIEWS, HEIGHT, WIDTH = 5, 6, 8
 
@@ -40,6 +42,10 @@ def _case(seed=0):
     return rgb, target
 
 
+def views_of(rgb):
+    return evolve(tiny_views(VIEWS, side_px=8), rgb=rgb)
+
+
 @pytest.mark.parametrize("loss", ["l2", "l1"])
 def test_loss_and_perceptual_equal_the_autograd_of_their_sum(loss):
     rgb, target = _case()
@@ -51,7 +57,7 @@ def test_loss_and_perceptual_equal_the_autograd_of_their_sum(loss):
         distance = 0.5 * (difference[view] @ Quadratic.mix).square().sum() / (HEIGHT * WIDTH)
         scalar = scalar + 3.0 * distance * HEIGHT * WIDTH * target.weight[view].mean() / VIEWS
     scalar.backward()
-    found = target_gradient(rgb, target, loss).rgb + perceptual_gradient(
+    found = target_gradient(views_of(rgb), target, loss).rgb + perceptual_gradient(
         rgb, target, Perceptual(metric=Quadratic(), weight=3.0)
     )
     torch.testing.assert_close(found, leaf.grad, rtol=1e-12, atol=1e-14)
