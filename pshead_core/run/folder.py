@@ -135,9 +135,15 @@ def read_start(folder: Path, device: torch.device) -> RunStart:
     """Read what `write_start` wrote.
 
     Raises:
-        RunFolderError: if it is missing or damaged.
+        RunFolderError: if it is missing, damaged, or of an earlier version.
     """
     tensors, _ = _read_tensors(folder / START, device)
+    if "seen" not in tensors:
+        raise RunFolderError(
+            f"{folder / START} is of an earlier version",
+            why="it does not say which Gaussians the photo shows",
+            fix="start the run again",
+        )
     depth, seen = tensors.pop("surface_depth"), tensors.pop("seen")
     return RunStart(model=GaussianModel(**tensors), surface_depth=depth, seen=seen)
 

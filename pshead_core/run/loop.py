@@ -69,8 +69,8 @@ class Loop:
         plan = plan_step(config, step, view_sets=self.priors.view_sets, held=self.priors.held)
 
         novel = self._render_novel(plan, model)
-        reference, seen = self._render_reference(plan, model)
-        images, image_gradients, slots = self._ask_priors(plan, novel, seen)
+        reference, shown = self._render_reference(plan, model)
+        images, image_gradients, slots = self._ask_priors(plan, novel, shown)
         losses = self._compare_with_photo(plan, reference)
         losses |= regularisers(model, config.losses, step)
 

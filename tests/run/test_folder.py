@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pshead_core.config.run import StartConfig
 from pshead_core.errors import RunFolderError
@@ -101,6 +102,17 @@ def test_portrait_survives_the_folder_exactly(tmp_path, portrait):
     start = folder.read_start(tmp_path / "run", torch.device("cpu"))
     assert torch.equal(start.surface_depth, _start().surface_depth)
     assert torch.equal(start.model.log_scales, _start().model.log_scales)
+    assert torch.equal(start.seen, _start().seen)
+
+
+def test_a_start_of_an_earlier_version_is_refused(tmp_path):
+    folder.write_start(tmp_path, _start())
+    path = tmp_path / folder.START
+    tensors = load_file(path)
+    del tensors["seen"]
+    save_file(tensors, path)
+    with pytest.raises(RunFolderError, match="of an earlier version"):
+        folder.read_start(tmp_path, torch.device("cpu"))
 
 
 def test_create_with_force_removes_only_the_former_runs_files(tmp_path, portrait):
