@@ -160,7 +160,7 @@ def test_gradient_is_that_of_the_loss_in_crop_space(built, views, true_points):
     matrix = similarity(points, (256 / 512) * FFHQ_512)
     refiner = evolve(refiner, restorer=Fixed(crop(wanted, matrix, 256)))
     target = refiner.refine(view, step_of(views))
-    ours = target_gradient(view.rgb, target, "l2").rgb
+    ours = target_gradient(view, target, "l2").rgb
     rgb = view.rgb.clone().requires_grad_()
     (0.5 * (crop(rgb, matrix, 256) - crop(wanted, matrix, 256)).square().sum()).backward()
     solid = target.weight > 0.999
@@ -201,7 +201,7 @@ def test_gradient_reaches_the_gaussians_of_the_face(tmp_path):
     refiner = build(config, tiny_context(tmp_path, portrait=tiny_portrait(64)))
     target = refiner.refine(views, tiny_step(reference=views))
     assert refiner.tally.counts == {USED: 1}
-    rendered.rgb.backward(target_gradient(views.rgb, target, "l2").rgb)
+    rendered.rgb.backward(target_gradient(views, target, "l2").rgb)
     moved = leaves["sh"].grad.abs().sum((1, 2))
     front, back = moved[model.means[:, 2] > 0.2], moved[model.means[:, 2] < -0.2]
     assert float(front.max()) > 1e-3
