@@ -1,9 +1,8 @@
-"""How far lifted landmarks land from the true ones: `python -m tests.bench.lifting [--heads N ...]`.
+"""How far lifted landmarks land from the true ones: `python -m tests.bench.lifting [--assets FOLDER]`.
 
 The landmarks of a ground-truth head's front picture are lifted with a depth and projected into the views at -45 and 45
 degrees; errors are mean distances from the true landmarks there, in per cent of the face's width. The depth is the true
-one (for heads that the project can build without further files), or that of a reconstruction from the front picture by
-I2I, as in the ladder.
+one (of MakeHuman heads only with `--assets`, as in training), or that of a reconstruction by I2I, as in the ladder.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pshead_core.priors.landmarks import lift, project_landmarks
 from pshead_core.render.base import Views
 from tests.bench.ladder import SIDE_PX, new_loop, shown, with_priors
 from training.ground_truth import TruthHead, load_ground_truth
-from training.heads.make import make_head
+from training.heads.make import make_head, open_assets
 from training.render import render_head
 
 CONFIG = Path(__file__).with_name("ladder.toml")
@@ -48,15 +47,16 @@ def error_frac(landmarks: Tensor, views: Views) -> float:
     return float((found[1:] - true[1:]).norm(dim=-1).mean() / width_px)
 
 
-def true_views(head: TruthHead, cameras: Cameras) -> Views:
+def true_views(head: TruthHead, cameras: Cameras, assets: Path | None) -> Views:
     """Return views of a head that is built again, with its true depth."""
-    pictures = render_head(make_head(BUILT_HERE, head.seed), cameras)
+    opened = None if assets is None else open_assets(assets)
+    pictures = render_head(make_head(head.source, head.seed, opened), cameras)
     rgba = torch.from_numpy(pictures.rgba)
     depth = torch.from_numpy(pictures.depth)
     return Views(rgb=rgba[..., :3], alpha=rgba[..., 3], depth=depth, cameras=cameras, background=torch.ones(3))
 
 
-def measure(number: int, files: tuple[Path, ...]) -> tuple[str, float | None, float]:
+def measure(number: int, files: tuple[Path, ...], assets: Path | None) -> tuple[str, float | None, float]:
     """Return source, error with the true depth where it can be had, and with the reconstruction's depth."""
     torch.set_num_threads(1)
     head = load_ground_truth()[number]
@@ -67,7 +67,8 @@ def measure(number: int, files: tuple[Path, ...]) -> tuple[str, float | None, fl
     azimuths, distance = torch.tensor(AZIMUTHS_DEG), float(head.cameras.positions[0].norm())
     cameras = orbit(azimuths, torch.zeros(3), distance=distance, fovy_deg=head.cameras.fovy_deg, side_px=SIDE_PX)
     large = cameras.resized(2 * SIDE_PX, 2 * SIDE_PX)
-    true = error_frac(landmarks, true_views(head, large)) if head.source == BUILT_HERE else None
+    buildable = head.source == BUILT_HERE or assets is not None
+    true = error_frac(landmarks, true_views(head, large, assets)) if buildable else None
     return head.source, true, error_frac(landmarks, shown(loop, cameras))
 
 
@@ -75,13 +76,16 @@ def main() -> None:
     """Print one line per head, and means."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--heads", type=int, nargs="+", help="numbers in the ground-truth set; default: all")
+    parser.add_argument("--assets", type=Path, help="folder of MakeHuman's assets")
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread")
     arguments = parser.parse_args()
     numbers = arguments.heads or list(range(len(load_ground_truth())))
     print("| head | true depth | reconstructed depth |\n|---|---|---|")
     rows = []
     with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
-        for number, row in zip(numbers, pool.imap(partial(measure, files=(CONFIG,)), numbers), strict=True):
+        for number, row in zip(
+            numbers, pool.imap(partial(measure, files=(CONFIG,), assets=arguments.assets), numbers), strict=True
+        ):
             rows.append(row)
             true = "-" if row[1] is None else f"{row[1]:.2%}"
             print(f"| {number} ({row[0]}) | {true} | {row[2]:.2%} |", flush=True)
