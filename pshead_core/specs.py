@@ -93,21 +93,56 @@ class RefinerSpec:
 
 
 @frozen(kw_only=True)
+class Figure:
+    """One of a metric's numbers."""
+
+    name: str
+    """The key that `measure` returns."""
+    summary: str
+    best: float
+    """Its value for a perfect head: the nearer, the better. Infinity: higher is better, without end."""
+    range: tuple[float, float]
+    """Smallest and largest value; all values are finite."""
+    unit: str = ""
+
+    @property
+    def direction(self) -> str:
+        """`higher`, `lower`, or `nearer to <best>` is better."""
+        if self.best >= self.range[1]:
+            return "higher"
+        return "lower" if self.best <= self.range[0] else f"nearer to {self.best:g}"
+
+    def error(self, value: float) -> float:
+        """Return how far a value is from the best one; of two values, that with the smaller error is better."""
+        return -value if self.best == float("inf") else abs(value - self.best)
+
+
+@frozen(kw_only=True)
 class MetricSpec:
-    """A metric: numbers about views, optionally beside reference views."""
+    """A metric: numbers about views, by themselves or beside true views or the photo."""
 
     name: str
     summary: str
     config: type[PluginConfig]
     build: Callable[[PluginConfig, BuildContext], Metric]
     tiny: Callable[[], PluginConfig]
+    figures: tuple[Figure, ...] = field(validator=validators.min_len(1))
+    """Every number that the metric can return; a call may leave some out."""
+    compares: Literal["truth", "photo", "nothing"] = "truth"
+    """What `reference` is: `truth`, one true view for each view; `photo`, one view, the photo as its camera sees it,
+    with which every view is compared; `nothing`, None."""
     needs: ViewNeeds = ViewNeeds()
-    higher_is_better: bool = True
-    range: tuple[float, float] = (float("-inf"), float("inf"))
+    """What is read of the views, and which views are measured (`views`)."""
+    reference_outputs: frozenset[str] = field(default=frozenset({"rgb"}), validator=_known(OUTPUTS))
+    """What is read of the reference."""
+    penalty_frac: float = field(default=0.0, validator=[validators.ge(0.0), validators.lt(1.0)])
+    """By which part the figures of metrics that compare with the photo become worse where a figure of this one is not
+    at its best (PSHead, section 4.1: 0.2 where a face is seen at the back)."""
     api: str = API_VERSION
     tags: frozenset[str] = field(default=frozenset(), validator=_known(TAGS))
     sources: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
+    """SPDX identifiers or names, of code and weights."""
 
 
 @frozen(kw_only=True)

@@ -7,7 +7,7 @@ from pshead_core.config.dump import emit, inline
 from pshead_core.config.fields import FieldFacts, describe_fields
 from pshead_core.config.resolve import default_slot
 from pshead_core.registry.listing import PluginListing
-from pshead_core.specs import CheckpointSpec, GuidanceSpec, MetricSpec, RefinerSpec, Spec, ViewNeeds
+from pshead_core.specs import CheckpointSpec, Figure, GuidanceSpec, MetricSpec, RefinerSpec, Spec, ViewNeeds
 
 
 def page(listing: PluginListing, spec: Spec) -> str:
@@ -39,9 +39,18 @@ def _facts(listing: PluginListing, spec: Spec) -> list[tuple[str, str]]:
     facts += [("sources", ", ".join(spec.sources)), ("tags", ", ".join(sorted(spec.tags)))]
     if isinstance(spec, GuidanceSpec | RefinerSpec | MetricSpec):
         facts.append(("reads", _needs(spec.needs)))
+    if isinstance(spec, MetricSpec):
+        facts.append(("compares with", {"truth": "true views", "photo": "the photo"}.get(spec.compares, "")))
+        facts += [("figure", _figure(figure)) for figure in spec.figures]
     if isinstance(spec, GuidanceSpec | RefinerSpec):
         facts.append(("not beside", ", ".join(sorted(spec.excludes))))
     return facts
+
+
+def _figure(figure: Figure) -> str:
+    low, high = figure.range
+    unit = f" {figure.unit}" if figure.unit else ""
+    return f"{figure.name}: {figure.summary}; {low:g} to {high:g}{unit}, {figure.direction} is better"
 
 
 def _needs(needs: ViewNeeds) -> str:

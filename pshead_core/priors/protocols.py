@@ -63,6 +63,8 @@ class BuildContext:
     logger: logging.Logger
     models: ModelPool = field(default=Factory(_own_pool, takes_self=True))
     """Finds checkpoints and holds their networks, one copy for all priors of the run."""
+    analyzers: tuple[Analyzer, ...] = ()
+    """Those of the configuration, for metrics that look for faces in views (`pshead_core.priors.detect`)."""
 
 
 class Guidance(Protocol):
@@ -82,10 +84,18 @@ class Refiner(Protocol):
 
 
 class Metric(Protocol):
-    """Numbers about views, optionally beside the true views."""
+    """Numbers about views."""
 
     def measure(self, views: Views, reference: Views | None) -> Mapping[str, float]:
-        """Return named numbers, each a mean over the views."""
+        """Return the figures of the spec by name, each a mean over the views and finite.
+
+        Args:
+            views: those of the spec's view set.
+            reference: as the spec's `compares` says: a true view for each view, the photo as one view, or None.
+
+        Raises:
+            PsheadError: the reference is missing, of another size, or not finite (see `priors.compared`).
+        """
         ...
 
 

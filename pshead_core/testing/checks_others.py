@@ -13,9 +13,11 @@ from pshead_core.errors import PsheadError
 from pshead_core.models.files import CHECKSUMS, component_folders, verify_checkpoint
 from pshead_core.portrait.facts import LANDMARKS, Photo, PortraitFacts
 from pshead_core.render.base import Views
-from pshead_core.specs import CheckpointSpec, MetricSpec
+from pshead_core.specs import CheckpointSpec, Figure, MetricSpec
 from pshead_core.testing.scenes import tiny_photo, tiny_views
-from pshead_core.testing.subject import SIDE_PX, Subject, built, require, views_for
+from pshead_core.testing.subject import SIDE_PX, Subject, built, require, select, views_for
+
+IMAGES = ("rgb", "alpha", "depth")
 
 
 def _metric(subject: Subject) -> MetricSpec:
@@ -30,6 +32,25 @@ def _measure(subject: Subject, views: Views, reference: Views | None) -> Mapping
     return values
 
 
+def _figures(subject: Subject) -> dict[str, Figure]:
+    return {figure.name: figure for figure in _metric(subject).figures}
+
+
+def _scene(subject: Subject) -> tuple[Views, Views | None]:
+    """Return equal views and reference, as the metric compares them; every view is the photo where it compares so."""
+    views = views_for(subject)
+    match _metric(subject).compares:
+        case "truth":
+            return views, views
+        case "photo":
+            photo = select(views, slice(0, 1))
+            return evolve(
+                views, **{name: getattr(photo, name).expand_as(getattr(views, name)) for name in IMAGES}
+            ), photo
+        case "nothing":
+            return views, None
+
+
 def _worse(views: Views, amount: float) -> Views:
     """Return the views blended with a checkerboard of inverted colours: worse by every measure."""
     size = views.rgb.shape[2]
@@ -39,47 +60,55 @@ def _worse(views: Views, amount: float) -> Views:
 
 
 def check_metric_floats(subject: Subject) -> None:
-    """A metric returns at least one value; names are texts, values are Python floats and not NaN."""
-    views = views_for(subject)
-    values = _measure(subject, views, views)
+    """A metric returns at least one of its spec's figures by name; values are finite Python floats."""
+    values, figures = _measure(subject, *_scene(subject)), _figures(subject)
     require(bool(values), f"metric '{subject.spec.name}' measures nothing", fix="return at least one named number")
     for name, value in values.items():
         require(
-            isinstance(name, str) and isinstance(value, float) and not math.isnan(value),
+            isinstance(value, float) and math.isfinite(value),
             f"metric '{subject.spec.name}' returned {name!r}: {value!r}",
-            fix="return {str: float}; take .item() of tensors",
+            fix="return {str: float}, all finite; take .item() of tensors",
+        )
+        require(
+            name in figures,
+            f"metric '{subject.spec.name}' returned '{name}', its spec has {', '.join(figures)}",
+            fix="name every number in `figures`",
         )
 
 
 def check_metric_range(subject: Subject) -> None:
-    """Every value lies in the spec's range, for equal and for very different pictures."""
-    spec, views = _metric(subject), views_for(subject)
-    low, high = spec.range
+    """Every value lies in its figure's range, for equal and for very different pictures."""
+    figures, (views, reference) = _figures(subject), _scene(subject)
     for other in (views, _worse(views, 1.0)):
-        for name, value in _measure(subject, other, views).items():
+        for name, value in _measure(subject, other, reference).items():
+            low, high = figures[name].range
             require(
                 low <= value <= high,
                 f"metric {name} is {value}, outside {low}..{high}",
-                fix="correct `range` in the spec",
+                fix="correct `range` of the figure",
             )
 
 
 def check_metric_order(subject: Subject) -> None:
     """Equal pictures score best, slightly wrong ones less, very wrong ones least."""
-    spec, views = _metric(subject), views_for(subject)
-    sign = 1.0 if spec.higher_is_better else -1.0
-    scores = [_measure(subject, other, views) for other in (views, _worse(views, 0.2), _worse(views, 0.8))]
+    if _metric(subject).compares == "nothing":
+        return
+    figures, (views, reference) = _figures(subject), _scene(subject)
+    scores = [_measure(subject, other, reference) for other in (views, _worse(views, 0.2), _worse(views, 0.8))]
     for name in scores[0]:
-        same, slight, strong = (sign * score[name] for score in scores)
+        same, slight, strong = (figures[name].error(score[name]) for score in scores)
+        told = ", ".join(f"{score[name]:.4g}" for score in scores)
         require(
-            same >= slight >= strong and same > strong,
-            f"metric {name}: equal pictures {same * sign:.4g}, worse {slight * sign:.4g}, worst {strong * sign:.4g}",
-            fix="correct `higher_is_better` in the spec, or the metric",
+            same <= slight <= strong and same < strong,
+            f"metric {name}: equal pictures, worse, worst: {told}; {figures[name].direction} is better",
+            fix="correct `best` of the figure, or the metric",
         )
 
 
 def check_metric_symmetric(subject: Subject) -> None:
-    """Exchanging views and reference changes nothing (declare an expected failure if the metric is directed)."""
+    """Exchanging views and truth changes nothing (declare an expected failure if the metric is directed)."""
+    if _metric(subject).compares != "truth":
+        return
     views = views_for(subject)
     other = _worse(views, 0.5)
     there, back = _measure(subject, other, views), _measure(subject, views, other)
@@ -96,6 +125,7 @@ def check_metric_without_reference(subject: Subject) -> None:
     try:
         values = _measure(subject, views_for(subject), None)
     except PsheadError as error:
+        require(_metric(subject).compares != "nothing", f"it compares with nothing, but: {error}", fix="see `compares`")
         require("reference" in str(error), f"unclear message: {error}", fix="name the missing reference views")
         return
     require(bool(values), f"metric '{subject.spec.name}' measures nothing", fix="return at least one named number")
@@ -103,8 +133,8 @@ def check_metric_without_reference(subject: Subject) -> None:
 
 def check_metric_repeatable(subject: Subject) -> None:
     """Two measurements of the same pictures give the same numbers."""
-    views = views_for(subject)
-    first, second = (_measure(subject, _worse(views, 0.3), views) for _ in range(2))
+    views, reference = _scene(subject)
+    first, second = (_measure(subject, _worse(views, 0.3), reference) for _ in range(2))
     require(first == second, f"metric '{subject.spec.name}' gives {first}, then {second}", fix="fix its random draws")
 
 
@@ -214,4 +244,7 @@ def check_metric_one_view(subject: Subject) -> None:
     """One view works as well as many, and the numbers are means over the views."""
     spec = _metric(subject)
     views = tiny_views(1, side_px=max(SIDE_PX, spec.needs.min_side_px), view_set=spec.needs.views)
-    require(bool(_measure(subject, views, views)), "nothing is measured on one view", fix="return a number per name")
+    reference = None if spec.compares == "nothing" else views
+    require(
+        bool(_measure(subject, views, reference)), "nothing is measured on one view", fix="return a number per name"
+    )

@@ -5,8 +5,19 @@ from typing import Literal
 
 from attrs import field, frozen, validators
 
-from pshead_core.api import AnalyzerSpec, GuidanceSpec, MetricSpec, PluginConfig, RefinerSpec, ViewNeeds, hookimpl
+from pshead_core.api import (
+    AnalyzerSpec,
+    Figure,
+    GuidanceSpec,
+    MetricSpec,
+    PluginConfig,
+    RefinerSpec,
+    ViewNeeds,
+    hookimpl,
+)
 from pshead_core.registry.host import PluginHost
+
+FIGURES = (Figure(name="number", summary="a number", best=1.0, range=(0.0, 1.0)),)
 
 
 @frozen(kw_only=True)
@@ -57,8 +68,8 @@ HOST = PluginHost.of(
         ],
         refiners=[spec(RefinerSpec, "restore")],
         metrics=[
-            spec(MetricSpec, "likeness", PluginConfig, tags=frozenset({"differentiable"})),
-            spec(MetricSpec, "sharpness", PluginConfig),
+            spec(MetricSpec, "likeness", PluginConfig, figures=FIGURES, tags=frozenset({"differentiable"})),
+            spec(MetricSpec, "sharpness", PluginConfig, figures=FIGURES),
         ],
         analyzers=[spec(AnalyzerSpec, "mediapipe_face", PluginConfig), spec(AnalyzerSpec, "finder", PluginConfig)],
     ),

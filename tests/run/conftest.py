@@ -18,7 +18,7 @@ from pshead_core.render.reference import ReferenceRenderer
 from pshead_core.run.loop import Loop
 from pshead_core.run.offers import MetricOffer, Offer
 from pshead_core.run.priors import build_priors
-from pshead_core.specs import GuidanceSpec, MetricSpec, RefinerSpec, ViewNeeds
+from pshead_core.specs import Figure, GuidanceSpec, MetricSpec, RefinerSpec, ViewNeeds
 
 
 @frozen(kw_only=True)
@@ -88,6 +88,7 @@ def metric_offer(use, build):
         config=NoConfig,
         build=lambda config, context: build(),
         tiny=NoConfig,
+        figures=(Figure(name="number", summary="a number", best=0.0, range=(0.0, float("inf"))),),
         tags=frozenset({"differentiable"}),
     )
     return MetricOffer(use=use, spec=spec, config=NoConfig(), who=f"{use} ({name}, test-dist 4.5.6)")

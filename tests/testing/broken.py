@@ -12,12 +12,14 @@ import torch
 from attrs import evolve, field, frozen, validators
 
 from pshead_core.config.plugin import PluginConfig
+from pshead_core.errors import PsheadError
 from pshead_core.portrait.facts import LANDMARKS, FaceFacts, PortraitFacts
 from pshead_core.priors.contribution import DenoisedTarget, ImageGradient
-from pshead_core.specs import AnalyzerSpec, CheckpointSpec, GuidanceSpec, MetricSpec, RefinerSpec, ViewNeeds
+from pshead_core.specs import AnalyzerSpec, CheckpointSpec, Figure, GuidanceSpec, MetricSpec, RefinerSpec, ViewNeeds
 from pshead_core.testing.fakes import FakeConfig
 
 TAGS = frozenset({"deterministic", "views_independent"})
+ERROR = Figure(name="error", summary="mean absolute difference", best=0.0, range=(0.0, 1.0))
 KEPT: list[object] = []
 SHARED = {"calls": 0}
 
@@ -62,12 +64,18 @@ def metric(measure, **changes):
         config=FakeConfig,
         tiny=FakeConfig,
         build=lambda _, context: Prior(context, measure=lambda _, views, reference: measure(views, reference)),
-        higher_is_better=False,
-        range=(0.0, 1.0),
+        figures=(ERROR,),
         tags=frozenset({"deterministic"}),
         licences=("Apache-2.0",),
     )
     return evolve(spec, **changes)
+
+
+def needs_truth(views, reference):
+    """Wants a reference, whatever its spec says."""
+    if reference is None:
+        raise PsheadError("there is no reference")
+    return {"error": 0.5}
 
 
 def analyzer(analyze):
@@ -340,8 +348,8 @@ BROKEN = {
     "check_prepare_twice": guidance(None, build=lambda *_: PreparesTwice()),
     "check_metric_floats": metric(lambda views, _: {"error": 1}),
     "check_metric_one_view": metric(lambda views, _: {"error": 0.5} if len(views.rgb) > 1 else {}),
-    "check_metric_range": metric(error, range=(0.0, 0.001)),
-    "check_metric_order": metric(error, higher_is_better=True),
+    "check_metric_range": metric(error, figures=(evolve(ERROR, range=(0.0, 0.001)),)),
+    "check_metric_order": metric(error, figures=(evolve(ERROR, best=1.0),)),
     "check_metric_symmetric": metric(lambda views, _: {"error": float(views.rgb.mean())}),
     "check_metric_without_reference": metric(lambda views, reference: error(views, reference) if reference else {}),
     "check_metric_repeatable": metric(lambda views, _: {"error": random.random()}),
@@ -361,6 +369,9 @@ OTHERS = [
     ("check_analyzer_facts", analyzer(lambda photo: PortraitFacts(faces=(face(photo, 1.0), face(photo, 2.0))))),
     ("check_gradient_shape", gradient(lambda views, _: pull(views)[:, ::8, ::8])),
     ("check_returns_contribution", guidance(lambda _, views, __: views.rgb)),
+    ("check_metric_floats", metric(lambda views, _: {"unknown": 0.5})),
+    ("check_metric_floats", metric(lambda views, _: {"error": float("inf")})),
+    ("check_metric_without_reference", metric(needs_truth, compares="nothing")),
 ]
 """Further ways to break the same checks."""
 

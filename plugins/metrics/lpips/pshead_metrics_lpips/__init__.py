@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pshead_core.api import BuildContext, Metric, MetricSpec, PluginConfig, ViewNeeds, hookimpl
-from pshead_metrics_lpips.config import RANDOM, LpipsConfig
+from pshead_core.api import BuildContext, Figure, Metric, MetricSpec, PluginConfig, ViewNeeds, hookimpl
+from pshead_metrics_lpips.config import PUBLISHED, RANDOM, LpipsConfig
 
 
 def _build(config: PluginConfig, context: BuildContext) -> Metric:
@@ -18,6 +18,11 @@ def _tiny() -> PluginConfig:
     return LpipsConfig(backbone=RANDOM)
 
 
+def _figure(prefix: str, net: str) -> Figure:
+    trained = "" if prefix == "lpips" else ", random and untrained: means nothing"
+    return Figure(name=f"{prefix}_{net}", summary=f"LPIPS ({net}{trained})", best=0.0, range=(0.0, float("inf")))
+
+
 @hookimpl
 def pshead_metrics() -> list[MetricSpec]:
     """Offer the metric `lpips`."""
@@ -28,9 +33,8 @@ def pshead_metrics() -> list[MetricSpec]:
             config=LpipsConfig,
             build=_build,
             tiny=_tiny,
+            figures=tuple(_figure(prefix, net) for prefix in ("lpips", "untrained") for net in PUBLISHED),
             needs=ViewNeeds(outputs=frozenset({"rgb"}), min_side_px=32),
-            higher_is_better=False,
-            range=(0.0, float("inf")),
             tags=frozenset({"deterministic", "differentiable", "needs_weights", "views_independent"}),
             sources=("arXiv:1801.03924",),
             licences=("Apache-2.0", "BSD-2-Clause (lpips)", "the backbone's own licence, see the README"),

@@ -10,7 +10,8 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pshead_core.api import BuildContext, Metric, PluginConfig, PluginContractError, PsheadError, Views
+from pshead_core.api import BuildContext, Metric, PluginConfig, PluginContractError, Views
+from pshead_core.priors.compared import true_views
 from pshead_metrics_lpips.config import RANDOM, LpipsConfig
 from pshead_metrics_lpips.network import load_network, random_network
 
@@ -32,13 +33,12 @@ class Lpips:
         """Return the mean distance between the views and the reference views; 0 is best.
 
         Raises:
-            PsheadError: there is no reference.
+            PsheadError: there is no reference, or it does not fit the views.
         """
-        if reference is None:
-            raise PsheadError("LPIPS compares the views with reference views, and there are none")
+        true = true_views("lpips", views, reference)
         with torch.no_grad():
-            pairs = zip(views.rgb.split(_TOGETHER), reference.rgb.split(_TOGETHER), strict=True)
-            each = torch.cat([self.distance(shown, true) for shown, true in pairs])
+            pairs = zip(views.rgb.split(_TOGETHER), true.rgb.split(_TOGETHER), strict=True)
+            each = torch.cat([self.distance(shown, wanted) for shown, wanted in pairs])
         return {self.label: float(each.mean())}
 
     def distance(self, rgb: Tensor, target: Tensor) -> Tensor:
