@@ -20,6 +20,8 @@ from pshead_core.registry.nearest import did_you_mean
 VERBS: dict[str, str] = {
     "run": "turn a photo into a 3D head",
     "render": "render a finished head again",
+    "eval": "measure a finished head and write a report",
+    "bench": "run, score and compare benchmarks",
     "plugins": "list, show and check plugins",
     "models": "list, fetch and check weights",
     "config": "show the configuration of a run",

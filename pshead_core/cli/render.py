@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pshead_core.cli.heads import find_head
 from pshead_core.cli.parser import Parser
-from pshead_core.config.run import RunConfig
 from pshead_core.errors import PsheadError
 
 PROG = "pshead render"
@@ -27,30 +27,10 @@ def main(argv: Sequence[str]) -> int:
     if known.side_px < 16 or known.side_px % 2:  # H.264 stores colour at half the resolution
         raise PsheadError(f"--side-px must be even and at least 16: {known.side_px}")
 
-    ply, config = _head(known.head)
-    folder = known.out or ply.parent
+    head = find_head(known.head)
+    folder = known.out or head.ply.parent
     from pshead_core.run.redraw import redraw  # noqa: PLC0415 - imports torch
 
-    redraw(ply, folder, config, renderer=known.renderer, side_px=known.side_px)
+    redraw(head.ply, folder, head.config, renderer=known.renderer, side_px=known.side_px)
     print(f"wrote views.png, turntable.mp4 and head.html in {folder}")
     return 0
-
-
-def _head(path: Path) -> tuple[Path, RunConfig]:
-    """Return the PLY file and the configuration of its run, or the default one."""
-    if path.is_file():
-        return path, RunConfig()
-    ply, resolved = path / "head.ply", path / "resolved.toml"
-    if not ply.is_file():
-        raise PsheadError(
-            f"{path} holds no head",
-            why="there is no head.ply in it" if path.is_dir() else "there is no such file or folder",
-            fix=f"finish its run with: pshead run --resume {path}"
-            if resolved.is_file()
-            else "name a run folder or a PLY",
-        )
-    if not resolved.is_file():
-        return ply, RunConfig()
-    from pshead_core.config.resolve import resolve  # noqa: PLC0415 - loads the plugins of the run
-
-    return ply, resolve(files=[resolved]).config

@@ -14,7 +14,7 @@ from pshead_core.portrait.portrait import Portrait
 from pshead_core.priors.protocols import BuildContext
 from pshead_core.render.base import Renderer
 from pshead_core.run.memory import start_memory
-from pshead_core.run.offers import metric_offers, prior_offers
+from pshead_core.run.offers import build_analyzers, metric_offers, prior_offers
 from pshead_core.run.priors import Priors, build_priors
 from pshead_core.run.start import RunStart
 from pshead_core.run.weights import Weights
@@ -59,6 +59,7 @@ def make_priors(
         dtype=dtype,
         cache_folder=cache_folder(),
         logger=PLUGIN_LOG,
+        analyzers=tuple(build_analyzers(resolved)),
         models=ModelPool(
             device=device,
             dtype=dtype,

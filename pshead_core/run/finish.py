@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,12 +11,13 @@ from PIL import Image
 from pshead_core import __version__
 from pshead_core.cameras.sampler import reference_camera
 from pshead_core.config.run import CameraConfig
+from pshead_core.evaluation.measure import MetricInUse, measure, values_of
+from pshead_core.evaluation.scene import drawn, scene_of_head
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.gaussians.ply import write_ply
 from pshead_core.portrait.portrait import Portrait
-from pshead_core.priors.protocols import Metric
 from pshead_core.records import RunSummary
-from pshead_core.render.base import Renderer, Views
+from pshead_core.render.base import Renderer
 from pshead_core.run.atomic import write_bytes, write_with
 from pshead_core.run.folder import COARSE, write_summary
 from pshead_core.run.loop import Loop
@@ -35,14 +36,14 @@ from pshead_core.run.pictures import (
 )
 
 
-def finish(folder: Path, loop: Loop, portrait: Portrait, metrics: Mapping[str, Metric]) -> RunSummary:
+def finish(folder: Path, loop: Loop, portrait: Portrait, metrics: Sequence[MetricInUse]) -> RunSummary:
     """Write head, page, turntable, views and `run.json` into a run folder and return what was made.
 
     Args:
         folder: of the run.
         loop: after its last step.
         portrait: the framed photo.
-        metrics: measured on the reference view against the photo, by instance name.
+        metrics: of the configuration.
     """
     config, model = loop.config, loop.model
     side_px = config.resolution.sides_px[-1]
@@ -124,26 +125,16 @@ def _row(loop: Loop, name: str) -> Image.Image:
 
 
 def _measure(
-    loop: Loop, portrait: Portrait, side_px: int, metrics: Mapping[str, Metric]
-) -> tuple[float, dict[str, dict[str, float]]]:
-    """Return PSNR inside the mask and what the metrics say, of the reference view against the photo."""
-    target = reference_target(portrait, loop.surface_depth, loop.background, side_px)
-    camera = reference_camera(loop.config.cameras, side_px).to(loop.background.device)
-    with torch.no_grad():
-        rendering = loop.renderer.render(loop.model, camera, loop.background)
-    shown = Views(
-        rgb=rendering.rgb,
-        alpha=rendering.alpha,
-        depth=rendering.depth,
-        cameras=camera,
-        background=loop.background,
+    loop: Loop, portrait: Portrait, side_px: int, metrics: Sequence[MetricInUse]
+) -> tuple[float, dict[str, float]]:
+    """Return PSNR inside the mask of the reference view, and what the metrics say, by key."""
+    cameras, background = loop.config.cameras, loop.background
+    target = reference_target(portrait, loop.surface_depth, background, side_px)
+    shown = drawn(loop.model, loop.renderer, reference_camera(cameras, side_px), background)
+    psnr_db = masked_psnr_db(shown.rgb[0], target)
+    if not metrics:
+        return psnr_db, {}
+    scene = scene_of_head(
+        loop.model, loop.renderer, cameras, background, portrait=portrait, truth=None, side_px=side_px
     )
-    truth = Views(
-        rgb=target.rgb[None],
-        alpha=target.alpha[None],
-        depth=target.depth[None],
-        cameras=camera,
-        background=loop.background,
-    )
-    measured = {name: dict(metric.measure(shown, truth)) for name, metric in metrics.items()}
-    return masked_psnr_db(rendering.rgb[0], target), measured
+    return psnr_db, values_of(measure(metrics, scene))

@@ -10,8 +10,6 @@ from pshead_core.config.dump import dump_toml, plugins_json
 from pshead_core.config.options import RunOptions
 from pshead_core.config.resolved import Resolved
 from pshead_core.config.schedule import first_refined_step
-from pshead_core.portrait.analyze import make_portrait
-from pshead_core.portrait.load import load_photo
 from pshead_core.portrait.portrait import Portrait
 from pshead_core.priors.protocols import BuildContext
 from pshead_core.records import RunSummary
@@ -23,8 +21,8 @@ from pshead_core.run.checkpoint import has_checkpoint, read_checkpoint, write_ch
 from pshead_core.run.finish import finish, write_coarse
 from pshead_core.run.interrupt import interruptible
 from pshead_core.run.loop import Loop
-from pshead_core.run.naming import naming_plugin
-from pshead_core.run.offers import build_analyzers, build_metrics
+from pshead_core.run.metrics import metrics_in_use
+from pshead_core.run.portraits import portrait_from
 from pshead_core.run.progress import Reporter, heard, reporter_for
 from pshead_core.run.start import make_start
 from pshead_core.run.weights import changed_weights, find_weights, hub_offline
@@ -63,7 +61,7 @@ def reconstruct(photo: Path, folder: Path, resolved: Resolved, options: RunOptio
     renderer = build_renderer(config.render, device, reporter.say)
     with hub_offline(config.models.offline):
         reporter.say(f"read {photo}")
-        portrait = _portrait(photo, resolved, reporter).to(device)
+        portrait = portrait_from(photo, resolved, reporter.say).to(device)
         reporter.say(f"start from {config.start.kind}")
         start = make_start(config, portrait, renderer, device)
         with heard(reporter, PLUGIN_LOG):
@@ -106,15 +104,6 @@ def resume(folder: Path, resolved: Resolved, options: RunOptions) -> RunSummary:
         return _optimise(loop, Workshop(resolved, options, reporter, portrait, context), folder)
 
 
-def _portrait(photo: Path, resolved: Resolved, reporter: Reporter) -> Portrait:
-    loaded = load_photo(photo)
-    facts = []
-    for analyzer in build_analyzers(resolved):
-        with naming_plugin(f"the analyzer {type(analyzer).__name__} failed on {photo}"):
-            facts.append(analyzer.analyze(loaded))
-    return make_portrait(loaded, facts, resolved.config.portrait, reporter.say)
-
-
 def _optimise(loop: Loop, shop: Workshop, folder: Path) -> RunSummary:
     """Run the remaining steps with reports, observers and checkpoints, then write the head."""
     host, steps = shop.resolved.host, shop.resolved.config.steps
@@ -135,7 +124,8 @@ def _optimise(loop: Loop, shop: Workshop, folder: Path) -> RunSummary:
                     f"stopped after {loop.next_step} steps; continue with: pshead run --resume {folder}"
                 )
     shop.reporter.say("write the head and its pictures")
-    summary = finish(folder, loop, shop.portrait, build_metrics(shop.resolved, shop.context, loop.priors.metrics))
+    metrics = metrics_in_use(shop.resolved, shop.context, loop.priors.metrics)
+    summary = finish(folder, loop, shop.portrait, metrics)
     host.run_ended(summary)
     shop.reporter.result(
         {

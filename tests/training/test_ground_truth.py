@@ -14,9 +14,10 @@ from pshead_core.cameras.camera import project
 from pshead_core.cameras.sampler import even_ring
 from pshead_core.config.run import CameraConfig
 from pshead_core.errors import PsheadError
+from pshead_core.evaluation.folder import FACTS, SHEET, write_views
 from tests.training.test_sdf_heads import off_the_head_px
 from training.ground_truth import DATA, load_ground_truth
-from training.ground_truth.__main__ import SEEDS, camera_facts, draw
+from training.ground_truth.__main__ import SEEDS, draw
 from training.heads import HELD_OUT_SEED, caption, make_head
 
 
@@ -36,7 +37,7 @@ def test_the_set_is_complete(truth):
         assert not head.rgba[head.rgba[..., 3] == 0].any()
         assert head.images.max() <= 1
         assert head.caption == caption(head.attributes)
-    assert sum(path.stat().st_size for path in DATA.iterdir()) < 6 * 2**20
+    assert sum(path.stat().st_size for path in DATA.rglob("*")) < 6 * 2**20
 
 
 def test_the_set_is_varied(truth):
@@ -62,8 +63,7 @@ def test_landmarks_lie_inside_the_front_view(truth):
 
 
 def assert_same(head, truth):
-    facts = camera_facts()
-    drawn = draw(head, facts).astype(int)
+    drawn = draw(head).astype(int)
     wrong = np.abs(drawn - truth.rgba).max(-1) > 1
     # Another processor may round a sample to the other side of an edge; more than a few pixels are another head.
     assert wrong.mean() < 1e-4
@@ -84,12 +84,17 @@ def test_a_makehuman_head_is_made_again(truth, makehuman_assets):
 def test_a_missing_or_wrong_set_is_refused(tmp_path):
     with pytest.raises(PsheadError, match="no ground-truth set"):
         load_ground_truth(tmp_path)
-    facts = json.loads((DATA / "heads.json").read_text(encoding="utf-8"))
-    facts["heads"] = facts["heads"][:1]
-    (tmp_path / "heads.json").write_text(json.dumps(facts), encoding="utf-8")
-    sheet = facts["heads"][0]["sheet"]
-    shutil.copy(DATA / sheet, tmp_path / sheet)
+    shutil.copytree(DATA / "sdf-1000004", tmp_path / "sdf-1000004")
     assert len(load_ground_truth(tmp_path)) == 1
-    Image.new("RGBA", (64, 64)).save(tmp_path / sheet, lossless=True)
+    Image.new("RGBA", (64, 64)).save(tmp_path / "sdf-1000004" / SHEET, lossless=True)
     with pytest.raises(PsheadError, match="64x64"):
         load_ground_truth(tmp_path)
+
+
+def test_a_written_head_is_read_again(tmp_path, truth):
+    facts = json.loads((DATA / "sdf-1000004" / FACTS).read_text(encoding="utf-8"))
+    found = next(head for head in truth if head.seed == 1000004)
+    write_views(tmp_path / "sdf-1000004", found.rgba, facts)
+    (again,) = load_ground_truth(tmp_path)
+    np.testing.assert_array_equal(again.rgba, found.rgba)
+    assert json.loads((tmp_path / "sdf-1000004" / FACTS).read_text(encoding="utf-8")) == facts

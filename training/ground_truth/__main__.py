@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from pshead_core.cameras.sampler import even_ring
 from pshead_core.config.run import CameraConfig
-from training.ground_truth.load import COLUMNS, DATA, ring_cameras
+from pshead_core.evaluation.folder import write_views
+from training.ground_truth.load import DATA
 from training.heads import Head, caption, make_head, open_assets
 from training.render import render_head
 
@@ -26,61 +26,47 @@ SEEDS = {
 
 
 def camera_facts() -> dict[str, Any]:
-    """Return what `heads.json` says of the cameras: the core's even ring, front first."""
+    """Return what `views.json` says of the cameras: the core's even ring, front first."""
     config = CameraConfig()
     return {
         "azimuth_deg": [round(view * 360.0 / VIEWS, 6) for view in range(VIEWS)],
         "elevation_deg": config.elevation_deg,
         "distance": config.distance,
         "fovy_deg": config.fovy_deg,
-        "side_px": SIDE_PX,
     }
 
 
-def draw(head: Head, facts: dict[str, Any]) -> NDArray[np.uint8]:
+def draw(head: Head) -> NDArray[np.uint8]:
     """Return `[view, side, side, 4]`: the head under the default lights, 8 bit, transparent pixels 0."""
-    rgba = render_head(head, ring_cameras(facts)).rgba
+    rgba = render_head(head, even_ring(CameraConfig(), VIEWS, SIDE_PX)).rgba
     return (rgba * 255).round().astype(np.uint8)
 
 
-def write_head(head: Head, facts: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Write the head's sheet and return its entry for `heads.json`."""
-    cells = draw(head, facts)
-    rows = -(-VIEWS // COLUMNS)
-    sheet = (
-        cells.reshape(rows, COLUMNS, SIDE_PX, SIDE_PX, 4).swapaxes(1, 2).reshape(rows * SIDE_PX, COLUMNS * SIDE_PX, 4)
-    )
-    name = f"{head.source}-{head.seed}.webp"
-    Image.fromarray(sheet, "RGBA").save(folder / name, lossless=True, quality=100, method=6, exact=True)
-    return {
+def write_head(head: Head, folder: Path) -> Path:
+    """Write the head's own folder into the set and return it."""
+    own = folder / f"{head.source}-{head.seed}"
+    facts = {
         "source": head.source,
         "seed": head.seed,
-        "sheet": name,
         "caption": caption(head.attributes),
         "attributes": attrs.asdict(head.attributes),
+        **camera_facts(),
         "landmarks": [[round(float(value), 5) for value in point] for point in head.landmarks],
     }
+    write_views(own, draw(head), facts)
+    return own
 
 
 def main() -> None:
-    """Write sheets and `heads.json`."""
+    """Write one folder for each head."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--assets", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=DATA)
     arguments = parser.parse_args()
     assets = open_assets(arguments.assets)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    facts = camera_facts()
-    entries = []
     for source, seeds in SEEDS.items():
         for seed in seeds:
-            entries.append(write_head(make_head(source, seed, assets), facts, arguments.out))
-            print(f"{entries[-1]['sheet']}: {entries[-1]['caption']}", flush=True)
-    lines = ",\n".join(json.dumps(entry) for entry in entries)
-    text = f'{{"cameras": {json.dumps(facts)},\n"heads": [\n{lines}\n]}}\n'
-    (arguments.out / "heads.json").write_text(text, encoding="utf-8")
-    size = sum(path.stat().st_size for path in arguments.out.iterdir())
-    print(f"{size / 2**20:.1f} MiB in {arguments.out}")
+            print(write_head(make_head(source, seed, assets), arguments.out), flush=True)
 
 
 if __name__ == "__main__":
