@@ -6,7 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -17,9 +17,11 @@ from pshead_core.bench.grid import GRID_SUBJECTS, STRIP, TRUTH, grid
 from pshead_core.bench.job import DONE, FAILED, Task, run_task
 from pshead_core.bench.results import Results, gather, write_results
 from pshead_core.bench.rows import Row, Settings, fine_step, resolve_row
+from pshead_core.bench.score import Measured, scores, weights_of_metrics
 from pshead_core.bench.subjects import Subject
 from pshead_core.bench.table import table
 from pshead_core.config.dump import dump_toml
+from pshead_core.config.resolved import Resolved
 from pshead_core.errors import PsheadError
 from pshead_core.run.atomic import naming_disk_errors, write_bytes, write_with
 from pshead_core.run.evaluate import resolve_metrics
@@ -41,6 +43,8 @@ class Ablation:
     metric_names: tuple[str, ...] | None
     out: Path
     workers: int
+    rivals: Path | None = None
+    """Folder of other systems, or of baselines, whose rows stand below ours."""
 
 
 def run_ablation(ablation: Ablation, say: Say) -> Results:
@@ -61,7 +65,8 @@ def run_ablation(ablation: Ablation, say: Say) -> Results:
     rows = tuple(row for row in ablation.rows if row.name not in missing)
     _check_settings(ablation)
     fine_from = fine_step(ablation.settings)
-    metrics = dump_toml(resolve_metrics(ablation.metric_files, ablation.metric_names))
+    metrics = resolve_metrics(ablation.metric_files, ablation.metric_names)
+    metrics_key = hashlib.sha256(dump_toml(metrics).encode()).hexdigest()[:12]
     tasks = [
         Task(
             subject=subject,
@@ -71,7 +76,7 @@ def run_ablation(ablation: Ablation, say: Say) -> Results:
             metric_names=ablation.metric_names,
             fine_from=fine_from,
             out=ablation.out,
-            metrics_key=hashlib.sha256(metrics.encode()).hexdigest()[:12],
+            metrics_key=metrics_key,
         )
         for subject in ablation.subjects
     ]
@@ -79,9 +84,11 @@ def run_ablation(ablation: Ablation, say: Say) -> Results:
     failed = {task.subject.name: (task.folder / FAILED) for task in tasks if (task.folder / FAILED).is_file()}
     for name, path in failed.items():
         say(f"failed: {name}: {path.read_text(encoding='utf-8').strip()}")
-    results = gather(_measured(tasks, rows), missing)
+    measured = _measured(tasks, rows)
+    others = _others(ablation, metrics, say)
+    results = gather({**measured, **others}, missing, weights_of_metrics(metrics))
     write_results(ablation.out, results)
-    write_bytes(ablation.out / "table.md", (table(results) + "\n").encode())
+    write_bytes(ablation.out / "table.md", (table(results, emphasised=tuple(others)) + "\n").encode())
     _write_grid(ablation.out, tasks, rows)
     return results
 
@@ -151,14 +158,22 @@ def _done(tasks: Sequence[Task]) -> int:
     return sum(task.done(row) for task in tasks for row in task.rows)
 
 
-def _measured(tasks: Sequence[Task], rows: Sequence[Row]) -> dict[str, dict[str, list[Mapping[str, object]]]]:
-    found: dict[str, dict[str, list[Mapping[str, object]]]] = {row.name: {} for row in rows}
+def _measured(tasks: Sequence[Task], rows: Sequence[Row]) -> Measured:
+    found: Measured = {row.name: {} for row in rows}
     for task in tasks:
         for row in rows:
             path = task.folder / row.slug / DONE
             if task.done(row):
                 found[row.name][task.subject.name] = json.loads(path.read_text(encoding="utf-8"))["measured"]
     return {name: subjects for name, subjects in found.items() if subjects}
+
+
+def _others(ablation: Ablation, metrics: Resolved, say: Say) -> Measured:
+    """Return the numbers of the other systems, at the side at which our rows are measured."""
+    if ablation.rivals is None:
+        return {}
+    side_px = resolve_row(ablation.settings, ablation.rows[0]).config.resolution.sides_px[-1]
+    return scores(ablation.rivals, ablation.subjects, metrics, side_px, say)
 
 
 def _write_grid(out: Path, tasks: Sequence[Task], rows: Sequence[Row]) -> None:

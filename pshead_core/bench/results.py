@@ -46,6 +46,8 @@ class Results:
     """Row, subject, key."""
     missing: Mapping[str, str] = field(factory=dict)
     """Why a metric, or a row, has no numbers, by its name."""
+    weights: Mapping[str, Sequence[str]] = field(factory=dict)
+    """Names of the weights of each metric that has some: numbers of different weights cannot be compared."""
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -63,12 +65,17 @@ class Results:
         return [here[name] for name in names], [there[name] for name in names]
 
 
-def gather(measured: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], missing: Mapping[str, str]) -> Results:
+def gather(
+    measured: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]],
+    missing: Mapping[str, str],
+    weights: Mapping[str, Sequence[str]],
+) -> Results:
     """Return the results of what `evaluation.measure.summary` said, by row and subject.
 
     Args:
         measured: row, subject, and the entries of its `metrics.json`.
         missing: rows that were not run, and why.
+        weights: of the metrics.
     """
     figures: dict[str, FigureFacts] = {}
     values: dict[str, dict[str, dict[str, float]]] = {}
@@ -84,7 +91,12 @@ def gather(measured: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], mi
                 numbers[entry["key"]] = entry["value"]
                 facts = FigureFacts(better=entry["better"], unit=entry["unit"], summary=entry["summary"])
                 figures.setdefault(entry["key"], facts)
-    return Results(figures=figures, values=values, missing=lacking)
+    return Results(
+        figures=figures,
+        values=values,
+        missing=lacking,
+        weights={name: used for name, used in weights.items() if used and name not in lacking},
+    )
 
 
 def write_results(folder: Path, results: Results) -> None:
@@ -96,6 +108,7 @@ def write_results(folder: Path, results: Results) -> None:
             for key, one in results.figures.items()
         },
         "missing": results.missing,
+        "weights": results.weights,
         "values": results.values,
     }
     write_bytes(folder / RESULTS, (json.dumps(told, indent=1) + "\n").encode())
@@ -120,7 +133,7 @@ def read_results(path: Path) -> Results:
         if told["format"] != FORMAT:
             raise ValueError(f"format {told['format']}, expected {FORMAT}")
         figures = {key: FigureFacts(**facts) for key, facts in told["figures"].items()}
-        return Results(figures=figures, values=told["values"], missing=told["missing"])
+        return Results(figures=figures, values=told["values"], missing=told["missing"], weights=told["weights"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PsheadError(
             f"{file} holds no results of a benchmark",

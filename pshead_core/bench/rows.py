@@ -52,6 +52,11 @@ def mini_settings(files: tuple[Path, ...] = ()) -> Settings:
     return Settings(preset="mini", files=(Path(str(resources.files("pshead_core") / "bench" / MINI)), *files))
 
 
+def mini_metrics() -> Path:
+    """Return the file of the metrics of the miniatures' benchmark."""
+    return Path(str(resources.files("pshead_core") / "bench" / "mini_metrics.toml"))
+
+
 def read_rows(file: Path | None = None) -> tuple[Row, ...]:
     """Return the rows of a file, or of the paper's table 3.
 

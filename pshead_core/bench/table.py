@@ -45,7 +45,8 @@ def table(results: Results, *, intervals: Sequence[str] = ("novel.psnr_db",), em
         cells = [_cell(results, row, key, key in intervals) for key in keys]
         name = f"*{row}*" if row in emphasised else row
         lines.append(f"| {' | '.join([name, str(len(subjects)), *cells])} |")
-    notes = [f"* {name}: missing: {reason}" for name, reason in results.missing.items()]
+    notes = [f"* {name}: by {', '.join(used)}" for name, used in results.weights.items()]
+    notes += [f"* {name}: missing: {reason}" for name, reason in results.missing.items()]
     told = f"Means over subjects; in brackets the {CONFIDENCE:.0%} interval of the bootstrap over subjects."
     return "\n".join([*lines, "", told, *(["", *notes] if notes else [])])
 

@@ -56,31 +56,33 @@ def _ablation(argv: Sequence[str]) -> int:
     parser.add_argument("--config", metavar="FILE", action="append", default=[], type=Path, help="TOML over the preset")
     parser.add_argument("--row-file", metavar="FILE", type=Path, help="other rows (default: those of table 3)")
     parser.add_argument("--rows", metavar="A,B", help="only these rows")
+    parser.add_argument("--rivals", metavar="DIR", type=Path, help="other systems or baselines, for rows below ours")
     parser.add_argument("--workers", metavar="N", type=int, default=2, help="processes of one thread (default: 2)")
     known = parser.parse(argv)
     if known.workers < 1:
         raise ConfigError(f"--workers must be at least 1: {known.workers}")
 
     from pshead_core.bench.ablation import Ablation, run_ablation  # noqa: PLC0415 - imports torch
-    from pshead_core.bench.rows import Settings, chosen, mini_settings, read_rows  # noqa: PLC0415
+    from pshead_core.bench.rows import Settings, chosen, mini_metrics, mini_settings, read_rows  # noqa: PLC0415
     from pshead_core.bench.subjects import chosen_subjects, find_subjects  # noqa: PLC0415
-    from pshead_core.bench.table import table  # noqa: PLC0415
 
     files = tuple(known.config)
     settings = mini_settings(files) if known.preset is None else Settings(preset=known.preset, files=files)
     names = names_of(known.metrics)
+    own_metrics = (mini_metrics(),) if known.preset is None and names is None else ()
     ablation = Ablation(
         subjects=chosen_subjects(find_subjects(known.heads, known.photos), names_of(known.only)),
         rows=chosen(read_rows(known.row_file), names_of(known.rows)),
         settings=settings,
-        metric_files=tuple(known.metric_config),
+        metric_files=tuple(known.metric_config) or own_metrics,
         metric_names=None if names is None else tuple(names),
         out=known.out,
         workers=known.workers,
+        rivals=known.rivals,
     )
     results = run_ablation(ablation, _say)
-    print(table(results))
-    print(f"\nwrote results.json, results.csv, table.md and grid.jpg in {known.out}")
+    print((known.out / "table.md").read_text(encoding="utf-8"))
+    print(f"wrote results.json, results.csv, table.md and grid.jpg in {known.out}")
     return 0 if len(results.subjects) == len(ablation.subjects) else 1
 
 

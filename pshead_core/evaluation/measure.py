@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from torch import Tensor
 
 from pshead_core.cameras.view_sets import contains
-from pshead_core.errors import PsheadError
+from pshead_core.errors import PluginContractError, PsheadError
 from pshead_core.evaluation.scene import Scene
 from pshead_core.priors.protocols import Metric
 from pshead_core.render.base import Views
@@ -67,7 +67,7 @@ def measure(
         started: called with a metric's name before it measures.
 
     Raises:
-        PsheadError: a metric refuses the pictures (they are not finite).
+        PluginContractError: a metric returns what its spec does not announce.
     """
     reference, novel = [], []
     for metric in metrics:
@@ -139,11 +139,14 @@ def _lacking(metric: MetricInUse, outputs: frozenset[str], reference: frozenset[
 def _measured(metric: MetricInUse, part: Part, lacking: str, views: Views, compared: Views | None) -> list[Measured]:
     if lacking or metric.metric is None:
         return _missing(metric, part, lacking or "it was not built")
-    found = metric.metric.measure(views, compared)
+    try:
+        found = metric.metric.measure(views, compared)
+    except PsheadError as error:
+        return _missing(metric, part, "; ".join(text for text in (error.what, error.why) if text))
     figures = {figure.name: figure for figure in metric.spec.figures}
     wrong = [f"{name} = {value}" for name, value in found.items() if name not in figures or not math.isfinite(value)]
     if wrong:
-        raise PsheadError(
+        raise PluginContractError(
             f"the metric '{metric.name}' returned {', '.join(wrong)}",
             why=f"its figures are {', '.join(figures)}, and every value is finite",
             fix="report this to the plugin's author",

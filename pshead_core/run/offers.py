@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from attrs import frozen
 
 from pshead_core.config.plugin import PluginConfig
@@ -85,23 +83,6 @@ def build_metric(offer: MetricOffer, context: BuildContext) -> Metric:
     context.models.begin_use()
     with naming_plugin(f"{offer.who} cannot be built"):
         return offer.spec.build(offer.config, context)
-
-
-def build_metrics(resolved: Resolved, context: BuildContext, built: Mapping[str, Metric]) -> dict[str, Metric]:
-    """Return the metrics of a configuration by instance name.
-
-    Args:
-        resolved: the configuration.
-        context: what the metrics are built from.
-        built: those that slots used already, by `use`; they are not built again.
-
-    Raises:
-        PluginError: if one cannot be built.
-    """
-    return {
-        use.removeprefix("metrics."): built[use] if use in built else build_metric(offer, context)
-        for use, offer in metric_offers(resolved).items()
-    }
 
 
 def _who(resolved: Resolved, instance: Instance) -> str:

@@ -13,9 +13,18 @@ import torch
 
 from pshead_core.errors import PsheadError
 from pshead_core.priors.protocols import Prepares
-from pshead_core.specs import AnalyzerSpec, CheckpointSpec
+from pshead_core.specs import AnalyzerSpec, CheckpointSpec, MetricSpec
 from pshead_core.testing.scenes import tiny_context, tiny_photo, tiny_portrait, tiny_step
-from pshead_core.testing.subject import Subject, built, contribution, no_network, require, select, views_for
+from pshead_core.testing.subject import (
+    Subject,
+    built,
+    contribution,
+    no_network,
+    reference_for,
+    require,
+    select,
+    views_for,
+)
 
 LIMIT_S = 2.0  # what `tiny` promises; the heavy import of the first build does not count
 TRIES = 5  # builds after the first, of which the quickest counts: the machine may be busy
@@ -116,8 +125,8 @@ def _use(subject: Subject, thing: Any) -> None:
     """Call the built thing once in the way of its kind."""
     if subject.kind == "analyzers":
         thing.analyze(tiny_photo())
-    elif subject.kind == "metrics":
+    elif isinstance(subject.spec, MetricSpec):
         views = views_for(subject)
-        thing.measure(views, views)
+        thing.measure(views, reference_for(subject.spec, views))
     else:
         contribution(subject, thing, views_for(subject), tiny_step())

@@ -13,7 +13,7 @@ from pshead_core.render.base import Views
 from pshead_core.specs import GuidanceSpec, MetricSpec, RefinerSpec
 from pshead_core.testing.guarded import guard
 from pshead_core.testing.scenes import empty_views, tiny_step
-from pshead_core.testing.subject import Subject, built, contribution, require, select, views_for
+from pshead_core.testing.subject import Subject, built, contribution, reference_for, require, views_for
 
 
 def _once(subject: Subject, views: Views | None = None) -> dict[str, Tensor]:
@@ -115,7 +115,7 @@ def check_reads_only_needs(subject: Subject) -> None:
     views = guard(plain, spec.needs.outputs, spec.name)
     with built(subject) as thing:
         if isinstance(spec, MetricSpec):
-            compared = {"truth": plain, "photo": select(plain, slice(0, 1)), "nothing": None}[spec.compares]
+            compared = reference_for(spec, plain)
             thing.measure(views, None if compared is None else guard(compared, spec.reference_outputs, spec.name))
         else:
             contribution(subject, thing, views, tiny_step())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,13 +20,15 @@ from pshead_core.cameras.camera import Cameras, orbit
 from pshead_core.cameras.view_sets import contains
 from pshead_core.gaussians.model import GaussianModel
 from pshead_core.gaussians.sh import rgb_to_dc
-from pshead_core.portrait.facts import LANDMARKS, Photo
+from pshead_core.portrait.facts import LANDMARKS, FaceFacts, Photo, PortraitFacts
 from pshead_core.portrait.portrait import Portrait
 from pshead_core.priors.protocols import BuildContext, Step
 from pshead_core.render.base import Views
 
 RADII = (0.32, 0.42, 0.36)  # world units: a head, narrower than high, inside the frame of the default camera
 SKIN, HAIR, EYE = (0.80, 0.60, 0.50), (0.25, 0.18, 0.12), (0.10, 0.15, 0.30)
+EYE_TOLERANCE = 0.1  # of each colour: far from those of skin and hair
+LANDMARK_SIDE_PX = 512  # any size does
 DISTANCE, FOVY_DEG = 2.0, 49.1  # the defaults of CameraConfig
 
 # Points of MediaPipe's face mesh that priors look up by number, as directions (x, y, z) seen from the head's centre;
@@ -122,6 +125,27 @@ def tiny_photo(height_px: int = 96, width_px: int = 64) -> Photo:
     return Photo(rgb=rgb, alpha=None, source="tiny.png", sha256="0" * 64)
 
 
+@frozen
+class TinyFaces:
+    """An analyzer that finds the ellipsoid's face by the colour of its eyes; it sees none where an eye is hidden."""
+
+    def analyze(self, photo: Photo) -> PortraitFacts:
+        """Return the face with the landmarks of the frontal view, moved and scaled until the eyes fit."""
+        rows, columns = (np.abs(photo.rgb / 255 - EYE).max(-1) < EYE_TOLERANCE).nonzero()
+        places = np.unique(columns)
+        gaps = np.diff(places)
+        if not len(gaps) or gaps.max() < (places[-1] - places[0]) / 3:  # eyes stand apart; one eye is one patch
+            return PortraitFacts(faces=())
+        right = columns <= places[gaps.argmax()]  # the subject's right eye is the picture's left one
+        centres = [[columns[eye].mean() + 0.5, rows[eye].mean() + 0.5] for eye in (right, ~right)]
+        known = _landmarks_px(LANDMARK_SIDE_PX).double().numpy()
+        scale = (centres[1][0] - centres[0][0]) / (known[473, 0] - known[468, 0])
+        found = known * scale
+        found[:, :2] += np.mean(centres, 0) - found[[468, 473], :2].mean(0)
+        (left, top), (far, low) = found[:, :2].min(0), found[:, :2].max(0)
+        return PortraitFacts(faces=(FaceFacts(landmarks_px=found.astype(np.float32), box_px=(left, top, far, low)),))
+
+
 def tiny_context(
     cache_folder: Path,
     *,
@@ -129,13 +153,17 @@ def tiny_context(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
 ) -> BuildContext:
-    """Return what a prior is built from: the tiny portrait, the CPU, and a cache folder of the caller's."""
+    """Return what a prior is built from: the tiny portrait, the CPU, a cache folder of the caller's, and an analyzer.
+
+    The analyzer finds the face of `tiny_views`.
+    """
     return BuildContext(
         portrait=portrait if portrait is not None else tiny_portrait(),
         device=torch.device(device),
         dtype=dtype,
         cache_folder=cache_folder,
         logger=logging.getLogger("pshead.testing"),
+        analyzers=(TinyFaces(),),
     )
 
 

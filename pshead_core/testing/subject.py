@@ -22,7 +22,7 @@ from pshead_core.priors.protocols import Prepares, Step
 from pshead_core.registry.host import PluginHost
 from pshead_core.registry.loading import SPEC_TYPES
 from pshead_core.render.base import Views
-from pshead_core.specs import KINDS, AnalyzerSpec, CheckpointSpec, GuidanceSpec, Kind, RefinerSpec, Spec
+from pshead_core.specs import KINDS, AnalyzerSpec, CheckpointSpec, GuidanceSpec, Kind, MetricSpec, RefinerSpec, Spec
 from pshead_core.testing.scenes import tiny_context, tiny_views
 
 SIDE_PX = 32  # side of the tiny views, unless the spec needs more
@@ -106,6 +106,13 @@ def views_for(subject: Subject, count: int = 2) -> Views:
         raise TypeError(f"{subject.kind} see no views")
     most = count if spec.needs.max_views is None else min(count, spec.needs.max_views)
     return tiny_views(most, side_px=max(SIDE_PX, spec.needs.min_side_px), view_set=spec.needs.views)
+
+
+def reference_for(spec: MetricSpec, views: Views) -> Views | None:
+    """Return what a metric compares these views with: their truth (themselves), the photo (the first), or nothing."""
+    if spec.compares == "nothing":
+        return None
+    return views if spec.compares == "truth" else select(views, slice(0, 1))
 
 
 def contribution(subject: Subject, prior: Any, views: Views, step: Step) -> dict[str, Tensor]:

@@ -1,19 +1,19 @@
-"""How close a prior's clean estimate is to the truth, by timestep: `python -m tests.bench.estimates --config FILE`.
+"""How close a prior's clean estimate is to the truth, by timestep: `python -m tests.bench.estimates`.
 
-A ground-truth head is reconstructed with T2I and I2I as in the ladder. I2I and T2V are then shown the same 25 rendered
-views at one noise level after the other, and the pictures that they take these for are compared with the truth. A prior
-whose estimates are no better than another's cannot add to the other's head.
+A ground-truth head is reconstructed with T2I and I2I as in the miniatures' ablation (row S2). I2I and T2V are then
+shown the same 25 rendered views at one noise level after the other, and the pictures that they take these for are
+compared with the truth. A prior whose estimates are no better than another's cannot add to the other's head.
 """
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import torch
 from attrs import evolve
 from torch import Tensor
 
+from pshead_core.bench.rows import mini_settings
 from pshead_core.cameras.sampler import reference_camera
 from pshead_core.config.resolve import recheck, resolve
 from pshead_core.config.resolved import Resolved
@@ -22,7 +22,7 @@ from pshead_core.render.base import Views
 from pshead_core.run.loop import Loop
 from pshead_core.scheduler.plan import Share, StepPlan
 from pshead_core.scheduler.slots import Duty
-from tests.bench.ladder import ROWS, SIDE_PX, new_loop, shown, truth, with_priors
+from tests.bench.heads import I2I, SIDE_PX, T2I, new_loop, shown, small, truth
 from training.common.colour import psnr
 from training.ground_truth import TruthHead, load_ground_truth
 
@@ -32,7 +32,7 @@ T_FRACS = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 def rendered(head: TruthHead, resolved: Resolved) -> Views:
     """Return the 25 views of a reconstruction from the truth's cameras, the front first, over white."""
-    loop, _ = new_loop(head, resolved)
+    loop = new_loop(head, resolved)
     for _ in loop.steps():
         pass
     return shown(loop, head.cameras.resized(SIDE_PX, SIDE_PX))
@@ -45,7 +45,8 @@ def at_timestep(resolved: Resolved, prior: str, t_frac: float) -> Resolved:
     slots = tuple(slot for slot in resolved.config.schedule if "." not in slot.use)
     alone = (*slots, SlotConfig(use=f"guidance.{prior}", name="estimate"))
     guidance = {**resolved.config.guidance, prior: evolve(plugin, distill=evolve(distill, mode="image"))}
-    return recheck(evolve(resolved, config=evolve(resolved.config, guidance=guidance, schedule=alone)))
+    alone_config = evolve(resolved.config, guidance=guidance, schedule=alone)
+    return small(recheck(evolve(resolved, config=alone_config)), (f"guidance.{prior}",))
 
 
 def wanted(loop: Loop, views: Views, places: Tensor) -> Tensor:
@@ -64,19 +65,19 @@ def wanted(loop: Loop, views: Views, places: Tensor) -> Tensor:
 def main() -> None:
     """Print a Markdown table, mean over heads of the PSNR of the 24 novel views."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, action="append", default=[], help="TOML on top of the preset")
     parser.add_argument("--heads", type=int, nargs="+", default=[0, 7], help="numbers in the ground-truth set")
     arguments = parser.parse_args()
-    everything = resolve(preset="mini", files=arguments.config)
+    settings = mini_settings()
+    everything = resolve(preset=settings.preset, files=list(settings.files))
     found: dict[tuple[str, float], list[float]] = {}
     for number in arguments.heads:
         head = load_ground_truth()[number]
         true_rgb, _ = truth(head)
-        views = rendered(head, with_priors(everything, ROWS["+ I2I"]))
+        views = rendered(head, small(everything, (T2I, I2I)))
         guesses = {("the views", 0.0): views.rgb}
         for prior in PRIORS:
             for t_frac in T_FRACS:
-                loop, _ = new_loop(head, at_timestep(everything, prior, t_frac))
+                loop = new_loop(head, at_timestep(everything, prior, t_frac))
                 guesses[prior, t_frac] = wanted(loop, views, torch.arange(len(views.rgb)))
         for key, guess in guesses.items():
             novel = guess[1:].permute(0, 3, 1, 2).clamp(0, 1)

@@ -2,7 +2,7 @@
 
 The landmarks of a ground-truth head's front picture are lifted with a depth and projected into the views at -45 and 45
 degrees; errors are mean distances from the true landmarks there, in per cent of the face's width. The depth is the true
-one (of MakeHuman heads only with `--assets`, as in training), or that of a reconstruction by I2I, as in the ladder.
+one (of MakeHuman heads only with `--assets`, as in training), or that of a reconstruction by I2I.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pshead_core.bench.rows import mini_settings
 from pshead_core.cameras.camera import Cameras, orbit, project
 from pshead_core.config.resolve import resolve
 from pshead_core.priors.landmarks import lift, project_landmarks
 from pshead_core.render.base import Views
-from tests.bench.ladder import SIDE_PX, new_loop, shown, with_priors
+from tests.bench.heads import I2I, SIDE_PX, new_loop, shown, small
 from training.ground_truth import TruthHead, load_ground_truth
 from training.heads.make import make_head, open_assets
 from training.render import render_head
 
-CONFIG = Path(__file__).with_name("ladder.toml")
 AZIMUTHS_DEG = (0.0, 45.0, -45.0)
 FACE_SIDES = (234, 454)
 """Landmarks at the two sides of the face."""
@@ -56,12 +56,13 @@ def true_views(head: TruthHead, cameras: Cameras, assets: Path | None) -> Views:
     return Views(rgb=rgba[..., :3], alpha=rgba[..., 3], depth=depth, cameras=cameras, background=torch.ones(3))
 
 
-def measure(number: int, files: tuple[Path, ...], assets: Path | None) -> tuple[str, float | None, float]:
+def measure(number: int, assets: Path | None) -> tuple[str, float | None, float]:
     """Return source, error with the true depth where it can be had, and with the reconstruction's depth."""
     torch.set_num_threads(1)
     head = load_ground_truth()[number]
     landmarks = torch.from_numpy(head.landmarks).float()
-    loop, _ = new_loop(head, with_priors(resolve(preset="mini", files=list(files)), ("guidance.zero123",)))
+    settings = mini_settings()
+    loop = new_loop(head, small(resolve(preset=settings.preset, files=list(settings.files)), (I2I,)))
     for _ in loop.steps():
         pass
     azimuths, distance = torch.tensor(AZIMUTHS_DEG), float(head.cameras.positions[0].norm())
@@ -83,9 +84,7 @@ def main() -> None:
     print("| head | true depth | reconstructed depth |\n|---|---|---|")
     rows = []
     with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
-        for number, row in zip(
-            numbers, pool.imap(partial(measure, files=(CONFIG,), assets=arguments.assets), numbers), strict=True
-        ):
+        for number, row in zip(numbers, pool.imap(partial(measure, assets=arguments.assets), numbers), strict=True):
             rows.append(row)
             true = "-" if row[1] is None else f"{row[1]:.2%}"
             print(f"| {number} ({row[0]}) | {true} | {row[2]:.2%} |", flush=True)

@@ -16,7 +16,7 @@ from pshead_core.run.assemble import make_priors
 from pshead_core.run.loop import Loop
 from pshead_core.run.start import make_start
 from pshead_core.run.weights import find_weights
-from tests.bench.ladder import novel_cameras, portrait_of
+from tests.bench.heads import novel_cameras, portrait_of
 from tests.run.whole_runs import PROGRAM, numbers
 from training.ground_truth import load_ground_truth
 

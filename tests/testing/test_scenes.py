@@ -7,9 +7,11 @@ import torch
 from pshead_core.cameras.camera import project, unproject
 from pshead_core.errors import PluginContractError
 from pshead_core.portrait.facts import LANDMARKS
+from pshead_core.priors.detect import faces_in
 from pshead_core.testing import (
     empty_views,
     guard,
+    tiny_context,
     tiny_model,
     tiny_photo,
     tiny_portrait,
@@ -94,3 +96,16 @@ def test_guarded_views_raise_on_what_was_not_asked_for():
     assert views.background.shape == (3,)
     with pytest.raises(PluginContractError, match=r"'mine' read views.depth"):
         _ = views.depth
+
+
+@pytest.mark.parametrize("side_px", [32, 112, 256])
+def test_the_analyzer_of_the_context_finds_the_face_in_front_only(tmp_path, side_px):
+    analyzers = tiny_context(tmp_path).analyzers
+    front = tiny_views(1, side_px=side_px, view_set="reference")
+    ((found,),) = faces_in(front.rgb, analyzers)
+    wanted = tiny_portrait(side_px).landmarks_px
+    assert float((found - wanted)[:, :2].abs().max()) < 1.0
+    for view_set, faces in (("front", 1), ("back", 0)):
+        views = tiny_views(2, side_px=side_px, view_set=view_set)  # of the front, 20 degrees to each side
+        assert [len(each) for each in faces_in(views.rgb, analyzers)] == [faces, faces]
+    assert faces_in(empty_views(1, side_px=side_px).rgb, analyzers) == [[]]

@@ -21,8 +21,13 @@ _PICKLED = (".pth", ".pt")
 _FIX = "name backbone.pth or a .safetensors of arcface_torch, or the recogniser's .onnx, or a folder with one of them"
 
 
-def load_pooled(config: IdentityConfig, context: BuildContext) -> PooledModel:
+def load_pooled(config: IdentityConfig, context: BuildContext, *, dtype: torch.dtype | None = None) -> PooledModel:
     """Return the recogniser of a configuration from the run's pool.
+
+    Args:
+        config: names the checkpoint.
+        context: of the run.
+        dtype: of the recogniser, in place of the run's.
 
     Raises:
         PsheadError: the weights are not here, or are no recogniser.
@@ -32,7 +37,7 @@ def load_pooled(config: IdentityConfig, context: BuildContext) -> PooledModel:
         checkpoint = context.models.checkpoint(config.checkpoint)
     else:
         checkpoint = Checkpoint(name=config.checkpoint, folders={COMPONENT: local})
-    return context.models.load(checkpoint, COMPONENT, load_recogniser)
+    return context.models.load(checkpoint, COMPONENT, load_recogniser, dtype=dtype)
 
 
 def load_recogniser(path: Path) -> nn.Module:

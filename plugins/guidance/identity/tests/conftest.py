@@ -11,7 +11,7 @@ from pshead_guidance_identity.prior import Identity
 from pshead_core.api import Checkpoint, ModelPool, Views
 from pshead_core.cameras.camera import project
 from pshead_core.testing import tiny_step
-from tests.bench.ladder import portrait_of
+from tests.bench.heads import portrait_of
 from training.ground_truth import load_ground_truth
 
 FRONT_DEG = 60

@@ -13,7 +13,7 @@ from pshead_core.api import PsheadError
 from pshead_core.cameras.camera import project
 from pshead_core.priors.faces import ARCFACE_112, five_points, similarity
 from pshead_core.testing import tiny_portrait, tiny_views
-from tests.bench.ladder import portrait_of
+from tests.bench.heads import portrait_of
 
 
 def true_points(head, views):

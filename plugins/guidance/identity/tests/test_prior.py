@@ -13,7 +13,7 @@ from torch import nn
 
 from pshead_core.api import PluginContractError
 from pshead_core.testing import tiny_step
-from tests.bench.ladder import portrait_of
+from tests.bench.heads import portrait_of
 
 
 class Discriminant(nn.Module):

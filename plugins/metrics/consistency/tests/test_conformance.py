@@ -1,0 +1,10 @@
+"""The contract, checked by the core's own list."""
+
+import pshead_metrics_consistency as plugin
+
+from pshead_core.testing import parametrize_with_checks
+
+
+@parametrize_with_checks(plugin)
+def test_conformance(subject, check):
+    check(subject)
