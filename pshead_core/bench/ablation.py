@@ -59,13 +59,13 @@ def run_ablation(ablation: Ablation, say: Say) -> Results:
     Raises:
         PsheadError: the settings are wrong, the folder holds another benchmark, or a process died.
     """
+    metrics = resolve_metrics(ablation.metric_files, ablation.metric_names)
     missing = _missing_rows(ablation)
     for row, reason in missing.items():
         say(f"not run: {row}: {reason}")
     rows = tuple(row for row in ablation.rows if row.name not in missing)
     _check_settings(ablation)
     fine_from = fine_step(ablation.settings)
-    metrics = resolve_metrics(ablation.metric_files, ablation.metric_names)
     metrics_key = hashlib.sha256(dump_toml(metrics).encode()).hexdigest()[:12]
     tasks = [
         Task(

@@ -13,7 +13,7 @@ from typing import Any
 
 import cattrs
 from attrs import evolve, field, frozen
-from cattrs.errors import ClassValidationError
+from cattrs.errors import BaseValidationError
 
 from pshead_core.config.resolve import recheck, resolve
 from pshead_core.config.resolved import Resolved
@@ -68,8 +68,8 @@ def read_rows(file: Path | None = None) -> tuple[Row, ...]:
         return _rows(tomllib.loads(text))
     try:
         return _rows(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, ClassValidationError) as error:
-        why = "; ".join(cattrs.transform_error(error)) if isinstance(error, ClassValidationError) else str(error)
+    except (OSError, ValueError, TypeError, BaseValidationError) as error:
+        why = "; ".join(cattrs.transform_error(error)) if isinstance(error, BaseValidationError) else str(error)
         raise ConfigError(
             f"{file} holds no rows", why=why, fix="write [[row]] tables with name, priors and, if need be, set"
         ) from error

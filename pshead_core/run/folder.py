@@ -33,7 +33,7 @@ COARSE = "coarse.png"
 NEEDED_BYTES = 200 * 2**20  # checkpoints (two at a time), page, video and pictures of 60,000 Gaussians take 60 MiB
 OWN_FILES = (
     *(REPORT, RESOLVED, PLUGINS, PORTRAIT, START, SUMMARY, "portrait.png", "checkpoint.safetensors"),
-    *("head.ply", "head.html", "turntable.mp4", "views.png", COARSE, "stages.png"),
+    *("head.ply", "head.html", "turntable.mp4", "views.png", COARSE, "stages.png", "report.html", "metrics.json"),
 )
 
 
