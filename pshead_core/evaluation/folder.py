@@ -42,7 +42,7 @@ class TrueHead:
     rgba: NDArray[np.uint8]
     """`[view, side, side, 4]`, straight colour."""
     has_alpha: bool
-    """Whether the files have transparency; without it alpha is 255 everywhere and says nothing."""
+    """Whether something is transparent; else alpha is 255 everywhere and says nothing."""
     cameras: Cameras
     """Of the views, at the pictures' side."""
     caption: str = "photo of a person"
@@ -95,7 +95,7 @@ def _read(folder: Path, facts: dict[str, Any]) -> TrueHead:
     return TrueHead(
         name=folder.name,
         rgba=rgba,
-        has_alpha=has_alpha,
+        has_alpha=has_alpha and bool((rgba[..., 3] < 255).any()),
         cameras=orbit(
             azimuth,
             torch.full_like(azimuth, float(facts["elevation_deg"])),

@@ -39,6 +39,15 @@ def test_single_pictures_are_read_in_the_stated_order(tmp_path, pictures):
     assert bool((found.rgba[..., 3] == 255).all())
 
 
+def test_a_sheet_that_is_opaque_everywhere_has_no_alpha(tmp_path, pictures):
+    pictures[..., 3] = 255
+    write_views(tmp_path, pictures, CAMERAS)
+    assert not read_views(tmp_path).has_alpha
+    pictures[1, 0, 0, 3] = 254
+    write_views(tmp_path, pictures, CAMERAS)
+    assert read_views(tmp_path).has_alpha
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
