@@ -40,6 +40,14 @@ PRIORS = (
     "controlnet.export --state {work}/state/landmark-controlnet --checkpoint {work}/checkpoint",
 )
 """In the order of their lineage: the others start from the weights of sd."""
+FACES = (
+    "identity --data {work}/ring --held-out {work}/held-out --state {work}/state/identity --steps [1300] --batch 96",
+    "identity.export --state {work}/state/identity --data {work}/ring --out {work}/checkpoint/identity",
+    "restorer --data {work}/ring --held-out {work}/held-out --vae {work}/checkpoint/vae "
+    "--state {work}/state/face-restorer --steps [1000]",
+    "restorer.export --state {work}/state/face-restorer --out {work}/checkpoint/face-restorer",
+)
+"""On pixels, from nothing."""
 FIGURES = (
     "vae.figures --vae {work}/checkpoint/vae --held-out {work}/held-out --json {work}/figures/vae.json "
     "--sheet {work}/figures/vae.png",
@@ -50,6 +58,10 @@ FIGURES = (
     "video.figures --checkpoint {work}/checkpoint --out {work}/figures",
     "controlnet.figures --checkpoint {work}/checkpoint --data {work}/data --held-out {work}/held-out "
     "--json {work}/figures/landmark-controlnet.json --sheet {work}/figures/landmark-controlnet.png",
+    "identity.figures --recogniser {work}/checkpoint/identity --held-out {work}/held-out "
+    "--json {work}/figures/identity.json --sheet {work}/figures/identity.png",
+    "restorer.figures --restorer {work}/checkpoint/face-restorer --vae {work}/checkpoint/vae "
+    "--held-out {work}/held-out --json {work}/figures/face-restorer.json --sheet {work}/figures/face-restorer.png",
 )
 PUBLISH = "publish --checkpoint {work}/checkpoint --figures {work}/figures --states {work}/state"
 
@@ -85,7 +97,7 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true", help="put the result into plugins/checkpoints/mini")
     arguments = parser.parse_args()
     values = {"work": str(arguments.work), "assets": str(arguments.assets), "heads": str(arguments.heads)}
-    row = [*DATA, *AUTOENCODER, *PRIORS, *FIGURES, *([PUBLISH] if arguments.publish else [])]
+    row = [*DATA, *AUTOENCODER, *PRIORS, *FACES, *FIGURES, *([PUBLISH] if arguments.publish else [])]
     run([words_of(command, arguments.frac, values) for command in row])
 
 

@@ -1,4 +1,4 @@
-"""Tiny untrained checkpoints in the layout of the miniature ones, written by the stock classes alone."""
+"""Tiny untrained checkpoints in the layout of the miniature ones, written by the stock classes where there are any."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-NAMES = ("vae", "sd", "zero123", "video", "landmark-controlnet")
+ON_PIXELS = ("identity", "face-restorer")
+NAMES = ("vae", "sd", "zero123", "video", "landmark-controlnet", *ON_PIXELS)
 CHANNELS, WIDTH, SIDE_PX = 4, 16, 32
 """Latent channels, width of a token, side of the pictures; latents are 4 x 4."""
 
@@ -86,8 +87,19 @@ def _view(folder):
     _schedule(folder)
 
 
+def _on_pixels(out):
+    from pshead_guidance_identity.toy import toy_recogniser
+    from pshead_refiners_codeformer.mini import MiniConfig, MiniRestorer
+
+    from training.identity.export import export_recogniser
+    from training.restorer.model import export_restorer
+
+    export_recogniser(toy_recogniser(), out / "identity")
+    export_restorer(MiniRestorer(MiniConfig(side_px=SIDE_PX, widths=(4, 4, 4))), out / "face-restorer")
+
+
 def write_stand_ins(out: Path) -> None:
-    """Write all five folders, a fraction of a megabyte in all."""
+    """Write all folders, a fraction of a megabyte in all."""
     from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel, UNet3DConditionModel
 
     with torch.random.fork_rng(devices=[]):
@@ -114,3 +126,4 @@ def write_stand_ins(out: Path) -> None:
             _schedule(out / name)
             (out / name / "model_index.json").write_text(json.dumps({"_class_name": "StandIn"}))
         _view(out / "zero123")
+        _on_pixels(out)

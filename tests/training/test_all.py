@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from training.__main__ import AUTOENCODER, DATA, FIGURES, PRIORS, PUBLISH, words_of
+from training.__main__ import AUTOENCODER, DATA, FACES, FIGURES, PRIORS, PUBLISH, words_of
 
 VALUES = {"work": "W o r k", "assets": "A", "heads": "32"}
 
@@ -20,7 +20,7 @@ def test_values_and_steps_are_filled_in():
     assert words_of("sd --steps [12]", 0.1, VALUES)[-1] == "10"
 
 
-@pytest.mark.parametrize("command", [*DATA, *AUTOENCODER, *PRIORS, *FIGURES, PUBLISH])
+@pytest.mark.parametrize("command", [*DATA, *AUTOENCODER, *PRIORS, *FACES, *FIGURES, PUBLISH])
 def test_every_command_is_one_that_its_module_understands(command, monkeypatch):
     """Each module's own parser reads the words; nothing is run."""
     module, *words = words_of(command, 1.0, VALUES)
@@ -43,7 +43,7 @@ def test_every_command_is_one_that_its_module_understands(command, monkeypatch):
 def test_what_one_command_writes_is_what_the_next_reads():
     """Every folder that a command reads was written by an earlier one."""
     written = {"{work}/data", "{work}/ring", "{work}/held-out"}
-    for command in (*AUTOENCODER, *PRIORS, *FIGURES, PUBLISH):
+    for command in (*AUTOENCODER, *PRIORS, *FACES, *FIGURES, PUBLISH):
         pairs = re.findall(r"--(\S+) (\{work\}\S*)", command)
         for flag, folder in pairs:
             if flag in ("out", "json", "sheet") or (flag == "state" and ".export" not in command):

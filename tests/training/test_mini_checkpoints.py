@@ -11,7 +11,6 @@ import warnings
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from pshead_core.errors import PsheadError
 from pshead_core.models.files import component_folder, verify_checkpoint, verify_folder
-from tests.training.mini_stand_ins import NAMES, write_stand_ins
+from tests.training.mini_stand_ins import NAMES, ON_PIXELS, write_stand_ins
 
 mini = pytest.importorskip("pshead_checkpoints_mini")
 with warnings.catch_warnings():
@@ -30,8 +29,6 @@ with warnings.catch_warnings():
 
     from training.publish.layout import LAYOUT
     from training.publish.place import publish
-    from training.publish.sheet import write_sheet
-    from training.publish.tables import render
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 SPECS = {spec.name: spec for spec in mini.pshead_checkpoints()}
@@ -44,7 +41,7 @@ FACTS = {
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """What five trainings would have exported, tiny."""
+    """What the trainings would have exported, tiny."""
     folder = tmp_path_factory.mktemp("exported")
     write_stand_ins(folder)
     return folder
@@ -102,7 +99,7 @@ def test_without_weights_the_message_says_so(tmp_path, monkeypatch):
         assert "are not there" in refusal(verify_checkpoint, spec)
 
 
-@pytest.mark.parametrize("name", [f"mini/{name}" for name in NAMES if name != "vae"])
+@pytest.mark.parametrize("name", [f"mini/{name}" for name in NAMES if name != "vae" and name not in ON_PIXELS])
 def test_every_component_loads_by_its_stock_class(data, name):
     from training.zero123.projection import CLIPCameraProjection
 
@@ -132,11 +129,30 @@ def test_every_component_loads_by_its_stock_class(data, name):
         assert schedule.config.prediction_type == "sample"
 
 
+def test_recogniser_and_restorer_load_by_their_plugins(data):
+    """Through the pool, by name, as a run finds them; every tensor is that of the file."""
+    from pshead_guidance_identity.config import IdentityConfig
+    from pshead_guidance_identity.weights import load_pooled
+    from pshead_refiners_codeformer.restorer import load_restorer
+
+    from pshead_core.testing import tiny_context
+
+    context = tiny_context(data.parent / "cache")
+    recogniser = load_pooled(IdentityConfig(checkpoint="mini/identity"), context).get()
+    restorer = load_restorer(context.models, "mini/face-restorer", 0.0)
+    assert restorer.side_px == 32
+    for name, network in (("identity", recogniser), ("face-restorer", restorer.network.get())):
+        assert dict(SPECS[f"mini/{name}"].components) == {"model": name}
+        stored, found = load_file(data / name / "model.safetensors"), network.state_dict()
+        assert stored.keys() == found.keys()
+        assert all(torch.equal(found[key], value.to(found[key].dtype)) for key, value in stored.items())
+
+
 def test_specs_and_layout_name_the_same_components(data):
     own = {f"mini/{name}": set(parts) for name, parts in LAYOUT.items() if "unet" in parts}
     for name, parts in own.items():
         assert {component for component, _ in SPECS[name].components} == parts | {"vae"}
-    assert set(SPECS) == {*own, "mini/landmark-controlnet"}
+    assert set(SPECS) == {*own, "mini/landmark-controlnet", *(f"mini/{name}" for name in ON_PIXELS)}
 
 
 def test_a_wheel_carries_the_weights(shipped, tmp_path):
@@ -221,6 +237,16 @@ def widen_tensors(copy):
     save_file({name: value.float() for name, value in load_file(path).items()}, path)
 
 
+def drop_from_recogniser(copy):
+    path = copy / "identity/model.safetensors"
+    save_file({name: value for name, value in load_file(path).items() if name != "bn2.bias"}, path)
+
+
+def reshape_in_restorer(copy):
+    path = copy / "face-restorer/model.safetensors"
+    save_file({**load_file(path), "stem.bias": torch.zeros(5, dtype=torch.float16)}, path)
+
+
 def name_a_folder(copy):
     path = copy / "video/text_encoder/config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "_name_or_path": "/somewhere/sd"}))
@@ -238,6 +264,8 @@ def truncate(copy):
         (add_tensor, ["sd/text_encoder does not load as CLIPTextModel", "unexpected", "foreign.weight"]),
         (reshape_tensor, ["clip_camera_projection does not load as CLIPCameraProjection", "proj.weight"]),
         (widen_tensors, ["landmark-controlnet", "is F32", "shipped as F16"]),
+        (drop_from_recogniser, ["identity/model.safetensors does not fit", "bn2.bias"]),
+        (reshape_in_restorer, ["face-restorer/model.safetensors does not fit its config.json", "stem.bias"]),
         (name_a_folder, ["video/text_encoder/config.json names a folder of this machine"]),
         (truncate, ["video/unet", "truncated"]),
         (lambda copy: shutil.rmtree(copy / "video/tokenizer"), ["video/tokenizer", "the folder is not there"]),
@@ -279,6 +307,18 @@ def test_priors_keep_their_autoencoder(exported, data, tmp_path):
     assert "the priors have no autoencoder" in refusal(publish, alone, tmp_path / "empty")
 
 
+def test_networks_on_pixels_need_no_autoencoder(exported, tmp_path):
+    """They are published alone, and are not stale when the autoencoder changes."""
+    for name in ON_PIXELS:
+        shutil.copytree(exported / name, tmp_path / "part" / name)
+    assert publish(tmp_path / "part", tmp_path / "data").names == ON_PIXELS
+    shutil.copytree(exported / "vae", tmp_path / "other/vae")
+    publish(tmp_path / "other", tmp_path / "data")
+    path = tmp_path / "other/vae/diffusion_pytorch_model.safetensors"
+    save_file({name: value * 2 for name, value in load_file(path).items()}, path)
+    assert publish(tmp_path / "other", tmp_path / "data").names == ("vae",)
+
+
 def test_nothing_to_publish_and_no_figures(exported, tmp_path):
     assert "nothing to publish" in refusal(publish, tmp_path, tmp_path / "data")
     assert "vae.json is not there" in refusal(publish, exported, tmp_path / "data", tmp_path)
@@ -292,7 +332,7 @@ def test_nothing_to_publish_and_no_figures(exported, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_cards_are_read_by_the_hub_and_state_the_facts(shipped, name):
     card = ModelCard((shipped / name / "README.md").read_text())
-    assert (card.data.license, card.data.library_name) == ("apache-2.0", "diffusers")
+    assert (card.data.license, card.data.library_name) == ("apache-2.0", "pshead" if name in ON_PIXELS else "diffusers")
     assert "pshead" in card.data.tags
     for line in (
         "trained on synthetic heads only",
@@ -316,66 +356,14 @@ def test_the_example_of_the_card_runs(data, name):
     made = space.get("again", space.get("view", space.get("orbit")))
     if name in ("sd", "landmark-controlnet"):
         assert space["image"].size == (32, 32)
+    elif name == "identity":
+        assert -1 <= float(space["likeness"]) < 1
     else:
         assert made.shape[1] == 3
         assert bool(torch.isfinite(made).all())
 
 
-def test_tables_of_nested_figures():
-    text = render(
-        {
-            "seed": 3,
-            "a|b": {"x_db": {"one": 1.0, "two": None}, "y": {"one": 12345.6}},
-            "c": {"d": {"e": {"f": [1, "g"]}}},
-        },
-        3,
-    )
-    assert text == (
-        "|  | value |\n| --- | --- |\n| seed | 3 |\n\n"
-        "### a\\|b\n\n|  | one | two |\n| --- | --- | --- |\n| x db | 1 | – |\n| y | 12,346 |  |\n\n"
-        "### c\n\n#### d\n\n|  | f |\n| --- | --- |\n| e | 1, g |"
-    )
-
-
-def test_sheets_fit_the_limit_and_stay_readable(tmp_path):
-    rows, columns = np.mgrid[0:300, 0:400]
-    pixels = np.stack([rows % 256, columns % 256, (rows * columns) % 256], 2).astype(np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    write_sheet(tmp_path / "a.png", tmp_path / "a.webp")
-    with Image.open(tmp_path / "a.webp") as whole:
-        assert whole.size == (400, 300)
-    write_sheet(tmp_path / "a.png", tmp_path / "b.webp", most_bytes=8000)
-    assert 2000 < (tmp_path / "b.webp").stat().st_size <= 8000
-    with Image.open(tmp_path / "b.webp") as small:
-        assert small.size[0] / small.size[1] == pytest.approx(4 / 3, rel=0.05)
-
-
-def test_cost_is_read_from_the_states_of_all_trainings_that_led_there(tmp_path):
-    import torch
-
-    from training.common.files import write_tensors
-    from training.publish.cost import training_facts
-
-    def state(name: str, **settings) -> None:
-        facts = {"step": 10, "seconds": 3661.0, "settings": settings}
-        write_tensors(tmp_path / name / "state.safetensors", {"x": torch.zeros(1)}, facts)
-
-    state("vae-1", batch=8, seed=0)
-    state("vae-2", batch=8, seed=1, base="f" * 64)
-    state("zero123", heads=16, views=6)
-    state("video", batch=2)
-    (tmp_path / "vae-old").mkdir()
-    facts = training_facts(tmp_path, "vae", "two cores")
-    assert list(facts["trainings"]) == ["vae-1", "vae-2"]
-    assert facts["settings"] == {"batch": 8, "seed": 1}
-    assert facts["machine"] == "two cores"
-    row = training_facts(tmp_path, "zero123", None)["trainings"]["zero123"]
-    assert row == {"steps": 10, "pictures per step": 96, "pictures in all": 960, "time": "1 h 01 min"}
-    assert training_facts(tmp_path, "video", None)["trainings"]["video"]["pictures in all"] == 500
-    assert training_facts(tmp_path, "sd", None) is None
-
-
-@pytest.mark.parametrize("name", ["vae", "sd", "zero123", "video", "landmark-controlnet"])
+@pytest.mark.parametrize("name", NAMES)
 def test_examples_are_what_the_linter_wants_and_shipped_cards_have_them(name):
     from training.publish.__main__ import DATA
     from training.publish.snippets import snippet

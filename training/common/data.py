@@ -63,7 +63,7 @@ def open_pictures(folder: Path) -> Pictures:
     Raises:
         PsheadError: there are none, or they are held out.
     """
-    _check_range(folder, held_out=False)
+    check_range(folder, held_out=False)
     shards = [read_shard(path)[0] for path in sorted(folder.glob("*.safetensors"))]
     side_px = shards[0]["rgba"].shape[2]
     focus = [focus_points(one["landmarks"], one["azimuth_deg"], side_px).flatten(0, 1) for one in shards]
@@ -82,7 +82,7 @@ def held_out_pictures(folder: Path) -> dict[str, Pictures]:
     Raises:
         PsheadError: the folder holds none, or heads of the training range.
     """
-    _check_range(folder, held_out=True)
+    check_range(folder, held_out=True)
     parts: dict[str, list[Tensor]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         tensors, facts = read_shard(path)
@@ -90,7 +90,8 @@ def held_out_pictures(folder: Path) -> dict[str, Pictures]:
     return {source: as_pictures(some) for source, some in parts.items()}
 
 
-def _check_range(folder: Path, held_out: bool) -> None:
+def check_range(folder: Path, held_out: bool) -> None:
+    """Refuse a data folder without shards, and one whose heads are of the other range (training, held out)."""
     path = folder / SETTINGS_FILE
     if not path.exists() or not any(folder.glob("*.safetensors")):
         raise PsheadError(

@@ -1,10 +1,10 @@
 """Ships checkpoints: `python -m training.publish --checkpoint FOLDER [--figures FOLDER] [--states FOLDER]`.
 
-FOLDER holds what the trainings exported: some of `vae`, `sd`, `zero123`, `video`, `landmark-controlnet`. Each is loaded
-by the classes that the plugins use, gets a model card and `checksums.json`, and replaces the one in the distribution
-`plugins/checkpoints/mini`. The figures folder has a JSON per checkpoint (`sd.json`) and its contact sheet (`sd.png`).
-In the JSON, `data` and `training` go into these sections of the card and all else under the figures; mappings of
-mappings become tables, rows by columns.
+FOLDER holds what the trainings exported: some of `vae`, `sd`, `zero123`, `video`, `landmark-controlnet`, `identity`,
+`face-restorer`. Each is loaded by the classes that the plugins use, gets a model card and `checksums.json`, and
+replaces the one in the distribution `plugins/checkpoints/mini`. The figures folder has a JSON per checkpoint
+(`sd.json`) and its contact sheet (`sd.png`). In the JSON, `data` and `training` go into these sections of the card
+and all else under the figures; mappings of mappings become tables, rows by columns.
 """
 
 from __future__ import annotations

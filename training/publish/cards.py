@@ -8,13 +8,21 @@ from typing import Any
 
 from attrs import frozen
 
-from training.publish.layout import WHOLE, parts_of, prediction_type
+from training.publish.layout import ON_PIXELS, WHOLE, parts_of, prediction_type
 from training.publish.snippets import snippet
 from training.publish.tables import render, table
 
 SHEET = "contact_sheet.webp"
 DATA_KEY, TRAINING_KEY = "data", "training"
 """Of the facts; these go into the sections of these names. Everything else stands under the figures."""
+
+
+_PRIOR = (
+    "A small prior, trained on synthetic heads only. In pshead, identity comes from the reference view, the photo; "
+    "sides that the photo does not show are invented, not known. Faces of real people are outside what it was "
+    "trained on, and it knows nothing but heads."
+)
+_SAME_LAYOUT = "Only the layout of the files is the same, so that the same code loads both."
 
 
 @frozen
@@ -27,6 +35,11 @@ class Subject:
     package: str
     """Of its training."""
     tags: tuple[str, ...]
+    about: str = _PRIOR
+    """What can be expected of it."""
+    likeness: str = _SAME_LAYOUT
+    """What it has in common with what it is not."""
+    library: str = "diffusers"
 
 
 SUBJECTS: dict[str, Subject] = {
@@ -65,6 +78,31 @@ SUBJECTS: dict[str, Subject] = {
         "training.controlnet",
         ("controlnet", "text-to-image"),
     ),
+    "identity": Subject(
+        "pshead mini/identity",
+        "a recogniser of faces in the manner of ArcFace: aligned faces of one head (112 pixels) lie close together",
+        "a published recogniser such as ArcFace, AuraFace or those of InsightFace",
+        "training.identity",
+        ("face-recognition",),
+        about="A small recogniser, trained on synthetic heads only, which it tells apart by colours, hair, glasses and "
+        "shape. It must not be used to recognise real people: it was never shown one, and its figures say nothing "
+        "about them. Judge a head that was made with it by another recogniser too.",
+        library="pshead",
+    ),
+    "face-restorer": Subject(
+        "pshead mini/face-restorer",
+        "a small network in CodeFormer's place: the aligned crop of a soft or speckled render becomes a cleaner one",
+        "CodeFormer",
+        "training.restorer",
+        ("image-to-image", "face-restoration"),
+        about="A residual U-Net, trained on synthetic heads only, by regression: it has neither CodeFormer's code book "
+        "nor its transformer, and invents no detail. What a crop does not show stays unknown, or becomes the mean of "
+        "what it could be. Faces of real people are outside what it was trained on.",
+        likeness="CodeFormer's published architecture has fixed widths, so that there is no miniature of its layout. "
+        "Only the call is the same: crops aligned as FFHQ in, crops out, and a fidelity from 0 to 1, which here blends "
+        "the answer (0) with the crop (1).",
+        library="pshead",
+    ),
 }
 
 
@@ -78,7 +116,14 @@ def card(name: str, folder: Path, facts: Mapping[str, Any]) -> str:
     """
     subject = SUBJECTS[name]
     tags = ["pshead", "synthetic-heads", *subject.tags]
-    front = ["---", "license: apache-2.0", "library_name: diffusers", "tags:", *(f"- {tag}" for tag in tags), "---"]
+    front = [
+        "---",
+        "license: apache-2.0",
+        f"library_name: {subject.library}",
+        "tags:",
+        *(f"- {tag}" for tag in tags),
+        "---",
+    ]
     figures = {key: value for key, value in facts.items() if key not in (DATA_KEY, TRAINING_KEY)}
     sheet = f"![Contact sheet: samples beside the truth, on heads that were never trained on]({SHEET})\n\n"
     blocks = [
@@ -99,13 +144,10 @@ def card(name: str, folder: Path, facts: Mapping[str, Any]) -> str:
 
 def _limits(subject: Subject) -> str:
     return (
-        "## What it is, and what not\n\n"
-        "A small prior, trained on synthetic heads only. In pshead, identity comes from the reference view, the photo; "
-        "sides that the photo does not show are invented, not known. Faces of real people are outside what it was "
-        "trained on, and it knows nothing but heads.\n\n"
-        f"It is not {subject.not_what}: neither the weights nor the data have anything to do with those. Only the "
-        "layout of the files is the same, so that the same code loads both. It is meant for trying pshead without a "
-        "GPU, for tests and for benchmarks, not for judging what the full-size weights can do."
+        f"## What it is, and what not\n\n{subject.about}\n\n"
+        f"It is not {subject.not_what}: neither the weights nor the data have anything to do with those. "
+        f"{subject.likeness} It is meant for trying pshead without a GPU, for tests and for benchmarks, not for "
+        "judging what the full-size weights can do."
     )
 
 
@@ -114,7 +156,7 @@ def _components(name: str, folder: Path) -> str:
         ["(the folder itself)" if place == WHOLE else place, kind, count or "–", f"{size / 1e6:.2f} MB"]
         for place, kind, count, size in parts_of(name, folder)
     ]
-    shared = "" if name == "vae" else "\n\nThe autoencoder lies beside, in `vae`, and is shared."
+    shared = "" if name == "vae" or name in ON_PIXELS else "\n\nThe autoencoder lies beside, in `vae`, and is shared."
     return (
         table(["component", "class", "parameters", "size"], rows)
         + f"\n\nWeights are fp16 safetensors; `checksums.json` has the SHA-256 of every file.{shared}"

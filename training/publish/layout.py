@@ -19,6 +19,7 @@ from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPV
 
 from pshead_core.errors import PsheadError
 from pshead_core.models.header import read_header
+from training.publish.loaders import IResNet, MiniRestorer
 from training.zero123.projection import CLIPCameraProjection
 
 WHOLE = "."
@@ -36,8 +37,12 @@ LAYOUT: dict[str, dict[str, Any]] = {
     },
     "video": {"unet": UNet3DConditionModel, **_TEXT},
     "landmark-controlnet": {WHOLE: ControlNetModel},
+    "identity": {WHOLE: IResNet},
+    "face-restorer": {WHOLE: MiniRestorer},
 }
-"""Folder of a checkpoint -> place of a component in it -> class that loads it. `vae` is shared by the others."""
+"""Folder of a checkpoint -> place of a component in it -> class that loads it."""
+ON_PIXELS = frozenset({"identity", "face-restorer"})
+"""Checkpoints that work on pixels. All others share `vae`."""
 SUFFIXES = frozenset({".json", ".safetensors", ".txt"})
 """Of files that are published: configurations, vocabularies, weights. Anything else is refused, above all pickles."""
 _EXPORT_AGAIN = "export the checkpoint again"

@@ -16,7 +16,7 @@ from pshead_core.models.files import CHECKSUMS, describe_folder, verify_folder
 from training.common.files import write_json
 from training.publish.cards import SHEET, card
 from training.publish.cost import training_facts
-from training.publish.layout import LAYOUT, check_files, load_components
+from training.publish.layout import LAYOUT, ON_PIXELS, check_files, load_components
 from training.publish.sheet import write_sheet
 
 MOST_BYTES = 80_000_000
@@ -49,7 +49,7 @@ def publish(
     old ones come back. (A kill between two renames can leave a folder missing; publish again.)
 
     Args:
-        checkpoint: holds some of `vae`, `sd`, `zero123`, `video`, `landmark-controlnet`.
+        checkpoint: holds some of the folders of `LAYOUT`.
         data: of the distribution.
         figures: holds `<name>.json`, and `<name>.png` if there is a contact sheet, of each of them.
         states: of the trainings, for what they cost (`training.publish.cost`).
@@ -89,13 +89,13 @@ def _check_autoencoder(names: list[str], checkpoint: Path, data: Path) -> None:
     """Refuse priors without an autoencoder, and a new autoencoder under priors that know another one's latents."""
     ours, shipped = checkpoint / VAE / WEIGHTS, data / VAE / WEIGHTS
     if VAE not in names:
-        if not shipped.exists():
+        if set(names) - ON_PIXELS and not shipped.exists():
             why = f"neither {checkpoint} nor {data} holds {VAE}, whose latents they draw"
             raise PsheadError(
                 "the priors have no autoencoder", why=why, fix="export it too: python -m training.vae.export"
             )
         return
-    stale = [name for name in LAYOUT if name not in names and (data / name).is_dir()]
+    stale = [name for name in LAYOUT if name not in ON_PIXELS and name not in names and (data / name).is_dir()]
     if stale and shipped.exists() and ours.exists() and ours.read_bytes() != shipped.read_bytes():
         why = f"{', '.join(stale)} in {data} were trained on the latents of the one that is there"
         raise PsheadError(

@@ -88,6 +88,29 @@ with torch.no_grad():
     orbit = vae.decode(latent[0].transpose(0, 1) / vae.config.scaling_factor).sample
 """
 
+_IDENTITY = """\
+import torch
+from pshead_checkpoints_mini import DATA  # or the folder that holds `identity`
+from pshead_guidance_identity.weights import load_recogniser
+
+recogniser = load_recogniser(DATA / "identity")
+faces = torch.rand(2, 3, 112, 112) * 2 - 1  # aligned by pshead_core.priors.faces.ARCFACE_112, RGB in -1..1
+with torch.no_grad():
+    likeness = torch.cosine_similarity(*recogniser(faces), dim=0)
+"""
+
+_RESTORER = """\
+import torch
+from pshead_checkpoints_mini import DATA  # or the folder that holds `face-restorer`
+from pshead_refiners_codeformer.restorer import load_network
+
+restorer = load_network(DATA / "face-restorer")
+side = restorer.config.side_px
+crops = torch.rand(1, 3, side, side) * 2 - 1  # aligned by pshead_core.priors.faces.FFHQ_512, reduced, RGB in -1..1
+with torch.no_grad():
+    again = restorer(crops, weight=0.0)[0]
+"""
+
 
 LINE = 120
 """The repository's longest line: its linter reads the cards too."""
@@ -112,10 +135,14 @@ _EXAMPLES = {
     ),
 }
 """Checkpoint -> (classes of diffusers, other imports, body)."""
+_OWN = {"identity": _IDENTITY, "face-restorer": _RESTORER}
+"""Checkpoint of the project's own classes -> the whole example."""
 
 
 def snippet(name: str) -> str:
     """Return Python that loads the checkpoint `name` and uses it once."""
+    if name in _OWN:
+        return _OWN[name]
     classes, more, body = _EXAMPLES[name]
     line = f"from diffusers import {classes}"
     if len(line) > LINE:

@@ -114,11 +114,7 @@ def vae_loss(vae: AutoencoderKL, batch: Batch, settings: VaeSettings, noise: Ten
     truth = batch.image
     weight = 1 + settings.focus_weight * batch.focus
     pixel = (weight * ((found - truth).abs() + (found - truth).square())).mean()
-    edges = [
-        ((found.diff(dim=axis) - truth.diff(dim=axis)).abs() * weight.narrow(axis, 1, weight.shape[axis] - 1)).mean()
-        for axis in (2, 3)
-    ]
-    gradient = edges[0] + edges[1]
+    gradient = gradient_error(found, truth, weight)
     chroma = (to_ycbcr(found) - to_ycbcr(truth))[:, 1:].abs().mean()
     cells = (functional.avg_pool2d(found - truth, DOWN_FACTOR)).abs().mean()
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
@@ -132,6 +128,21 @@ def vae_loss(vae: AutoencoderKL, batch: Batch, settings: VaeSettings, noise: Ten
     )
     parts = {"pixel": pixel, "gradient": gradient, "chroma": chroma, "cells": cells, "kl": kl}
     return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+
+def gradient_error(found: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean weighted difference of the slopes of pictures, across and down, added.
+
+    Args:
+        found: `[picture, 3, side, side]`.
+        truth: as `found`.
+        weight: `[picture, 1, side, side]`, of the pixel at the end of each slope.
+    """
+    edges = [
+        ((found.diff(dim=axis) - truth.diff(dim=axis)).abs() * weight.narrow(axis, 1, weight.shape[axis] - 1)).mean()
+        for axis in (2, 3)
+    ]
+    return edges[0] + edges[1]
 
 
 def reconstruct(vae: AutoencoderKL, image: Tensor, batch: int = 16) -> Tensor:

@@ -23,20 +23,23 @@ def data_folder(*places: str) -> Path:
 
 
 def _spec(name: str, summary: str, places: dict[str, str]) -> CheckpointSpec:
-    places = {**places, "vae": "vae"}  # stored once, shared by all
     folder, components = partial(data_folder, *places.values()), tuple(places.items())
     return CheckpointSpec(name=name, summary=summary, folder=folder, components=components, licences=("Apache-2.0",))
 
 
 @hookimpl
 def pshead_checkpoints() -> list[CheckpointSpec]:
-    """Offer the four checkpoints."""
-    sd, video = ({part: f"{name}/{part}" for part in TEXT} for name in ("sd", "video"))
-    zero123 = {part: f"zero123/{part}" for part in VIEW}
-    net = {"controlnet": "landmark-controlnet"}
+    """Offer the six checkpoints."""
+    vae = {"vae": "vae"}  # stored once, shared by all priors on latents
+    sd, video = ({part: f"{name}/{part}" for part in TEXT} | vae for name in ("sd", "video"))
+    zero123 = {part: f"zero123/{part}" for part in VIEW} | vae
+    net = {"controlnet": "landmark-controlnet"} | vae
+    identity, restorer = {"model": "identity"}, {"model": "face-restorer"}
     return [
         _spec("mini/sd", "small text-to-image prior of heads, in the layout of Stable Diffusion", sd),
         _spec("mini/zero123", "small prior of novel views of heads, in the layout of Zero123", zero123),
         _spec("mini/video", "small prior of 25-view orbits of heads, in the layout of ModelScope text-to-video", video),
         _spec("mini/landmark-controlnet", "small ControlNet on mini/sd, steered by drawn face landmarks", net),
+        _spec("mini/identity", "small recogniser of synthetic heads, in the layout of arcface_torch", identity),
+        _spec("mini/face-restorer", "small face restorer in CodeFormer's place, by regression", restorer),
     ]

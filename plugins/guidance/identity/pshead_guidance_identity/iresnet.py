@@ -148,5 +148,6 @@ def from_state(state: Mapping[str, Tensor], source: str) -> IResNet:
         network.load_state_dict({name: value.float() for name, value in state.items()})
     except RuntimeError as error:
         why = " ".join(str(error).split())[:300]
-        raise PsheadError(f"{source} does not fit the recogniser that it looks like", why=why) from error
+        what = f"{source} does not fit the recogniser that it looks like"
+        raise PsheadError(what, why=why, fix="fetch or export it again") from error
     return network.eval()

@@ -1,6 +1,8 @@
-"""The network that restores a crop: CodeFormer with the published weights, or a toy of the same shape for tests.
+"""The network that restores a crop: CodeFormer with the published weights, a small one in its place, or a toy.
 
-Both take and return `[view, 3, side, side]` in -1..1. CodeFormer is a frozen target producer: its code book look-up has
+The small one is `pshead_refiners_codeformer.mini`; the toy is for tests.
+
+All take and return `[view, 3, side, side]` in -1..1. CodeFormer is a frozen target producer: its code book look-up has
 no useful gradient, so nothing is differentiated through it (eq. 10 gives a target, not a loss).
 """
 
@@ -19,6 +21,7 @@ from torch.nn import functional
 
 from pshead_core.api import ModelPool, PooledModel, PsheadError
 from pshead_core.models.checkpoint import SINGLE, weights_of
+from pshead_refiners_codeformer.mini import MINI, MiniRestorer, load_mini
 
 CODEFORMER, TOY = "CodeFormer", "ToyRestorer"
 CODEFORMER_SIDE_PX = 512  # 16 x 16 position embeddings under five halvings: no other size works
@@ -76,7 +79,8 @@ def load_restorer(pool: ModelPool, name: str, fidelity: float) -> Restorer:
         PsheadError: the checkpoint is not there or of another kind.
     """
     network = pool.load(pool.checkpoint(name), SINGLE, load_network, dtype=torch.float32)
-    side_px = network.config.side_px if network.is_of(ToyRestorer) else CODEFORMER_SIDE_PX
+    own = network.is_of(ToyRestorer) or network.is_of(MiniRestorer)
+    side_px = network.config.side_px if own else CODEFORMER_SIDE_PX
     return Restorer(network=network, side_px=side_px, fidelity=fidelity)
 
 
@@ -91,11 +95,13 @@ def load_network(folder: Path) -> nn.Module:
     kind = config.get("_class_name", CODEFORMER)
     if kind == TOY:
         return ToyRestorer(ToyConfig(side_px=int(config["side_px"]), amount=float(config["amount"])))
+    if kind == MINI:
+        return load_mini(folder)
     if kind != CODEFORMER:
         raise PsheadError(
             f"{folder} holds no face restorer",
-            why=f"its config.json says the class is '{kind}'; known are {CODEFORMER} and {TOY}",
-            fix="name the checkpoint 'codeformer', or a folder with its weights",
+            why=f"its config.json says the class is '{kind}'; known are {CODEFORMER}, {MINI} and {TOY}",
+            fix="name the checkpoint 'codeformer' or 'mini/face-restorer', or a folder with such weights",
         )
     return _filled(folder)
 
