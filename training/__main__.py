@@ -19,6 +19,7 @@ RING = "--azimuths ring --views 25"
 DATA = (
     "common.make_data --data {work}/data --heads {heads} --assets {assets} --workers 2",
     "common.make_data --data {work}/ring --heads {heads} --assets {assets} --workers 2 " + RING,
+    "common.make_data --data {work}/ring-judge --heads 1024 --first-seed 300000 --assets {assets} --workers 2 " + RING,
     "common.make_data --data {work}/held-out --heads 136 --assets {assets} --workers 2 --held-out " + RING,
 )
 AUTOENCODER = (
@@ -43,6 +44,10 @@ PRIORS = (
 FACES = (
     "identity --data {work}/ring --held-out {work}/held-out --state {work}/state/identity --steps [1300] --batch 96",
     "identity.export --state {work}/state/identity --data {work}/ring --out {work}/checkpoint/identity",
+    "identity --data {work}/ring-judge --held-out {work}/held-out --state {work}/state/identity-judge --steps [700] "
+    "--batch 96 --seed 1",
+    "identity.export --state {work}/state/identity-judge --data {work}/ring-judge "
+    "--out {work}/checkpoint/identity-judge",
     "restorer --data {work}/ring --held-out {work}/held-out --vae {work}/checkpoint/vae "
     "--state {work}/state/face-restorer --steps [1000]",
     "restorer.export --state {work}/state/face-restorer --out {work}/checkpoint/face-restorer",
@@ -60,6 +65,8 @@ FIGURES = (
     "--json {work}/figures/landmark-controlnet.json --sheet {work}/figures/landmark-controlnet.png",
     "identity.figures --recogniser {work}/checkpoint/identity --held-out {work}/held-out "
     "--json {work}/figures/identity.json --sheet {work}/figures/identity.png",
+    "identity.figures --recogniser {work}/checkpoint/identity-judge --held-out {work}/held-out "
+    "--json {work}/figures/identity-judge.json --sheet {work}/figures/identity-judge.png",
     "restorer.figures --restorer {work}/checkpoint/face-restorer --vae {work}/checkpoint/vae "
     "--held-out {work}/held-out --json {work}/figures/face-restorer.json --sheet {work}/figures/face-restorer.png",
 )

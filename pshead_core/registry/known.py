@@ -32,6 +32,7 @@ FIRST_PARTY: dict[tuple[Kind, str], str] = {
     ("checkpoints", "mini/video"): "pshead-checkpoints-mini",
     ("checkpoints", "mini/landmark-controlnet"): "pshead-checkpoints-mini",
     ("checkpoints", "mini/identity"): "pshead-checkpoints-mini",
+    ("checkpoints", "mini/identity-judge"): "pshead-checkpoints-mini",
     ("checkpoints", "mini/face-restorer"): "pshead-checkpoints-mini",
 }
 """Distribution of each plugin that this project publishes."""

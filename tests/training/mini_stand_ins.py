@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-ON_PIXELS = ("identity", "face-restorer")
+ON_PIXELS = ("identity", "identity-judge", "face-restorer")
 NAMES = ("vae", "sd", "zero123", "video", "landmark-controlnet", *ON_PIXELS)
 CHANNELS, WIDTH, SIDE_PX = 4, 16, 32
 """Latent channels, width of a token, side of the pictures; latents are 4 x 4."""
@@ -94,7 +94,8 @@ def _on_pixels(out):
     from training.identity.export import export_recogniser
     from training.restorer.model import export_restorer
 
-    export_recogniser(toy_recogniser(), out / "identity")
+    for name in ("identity", "identity-judge"):
+        export_recogniser(toy_recogniser(), out / name)
     export_restorer(MiniRestorer(MiniConfig(side_px=SIDE_PX, widths=(4, 4, 4))), out / "face-restorer")
 
 

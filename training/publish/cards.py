@@ -89,6 +89,18 @@ SUBJECTS: dict[str, Subject] = {
         "about them. Judge a head that was made with it by another recogniser too.",
         library="pshead",
     ),
+    "identity-judge": Subject(
+        "pshead mini/identity-judge",
+        "a second recogniser like mini/identity, of other heads and another start: it judges heads that were made with "
+        "the first",
+        "a published recogniser such as ArcFace, AuraFace or those of InsightFace",
+        "training.identity",
+        ("face-recognition",),
+        about="A small recogniser, trained on synthetic heads only, for one purpose: to say how like a benchmark's head "
+        "is to its photo, without having taken part in making it. It must not be used to recognise real people, and "
+        "means nothing for photos.",
+        library="pshead",
+    ),
     "face-restorer": Subject(
         "pshead mini/face-restorer",
         "a small network in CodeFormer's place: the aligned crop of a soft or speckled render becomes a cleaner one",

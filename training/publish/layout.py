@@ -38,10 +38,11 @@ LAYOUT: dict[str, dict[str, Any]] = {
     "video": {"unet": UNet3DConditionModel, **_TEXT},
     "landmark-controlnet": {WHOLE: ControlNetModel},
     "identity": {WHOLE: IResNet},
+    "identity-judge": {WHOLE: IResNet},
     "face-restorer": {WHOLE: MiniRestorer},
 }
 """Folder of a checkpoint -> place of a component in it -> class that loads it."""
-ON_PIXELS = frozenset({"identity", "face-restorer"})
+ON_PIXELS = frozenset({"identity", "identity-judge", "face-restorer"})
 """Checkpoints that work on pixels. All others share `vae`."""
 SUFFIXES = frozenset({".json", ".safetensors", ".txt"})
 """Of files that are published: configurations, vocabularies, weights. Anything else is refused, above all pickles."""

@@ -90,10 +90,10 @@ with torch.no_grad():
 
 _IDENTITY = """\
 import torch
-from pshead_checkpoints_mini import DATA  # or the folder that holds `identity`
+from pshead_checkpoints_mini import DATA  # or the folder that holds `{name}`
 from pshead_guidance_identity.weights import load_recogniser
 
-recogniser = load_recogniser(DATA / "identity")
+recogniser = load_recogniser(DATA / "{name}")
 faces = torch.rand(2, 3, 112, 112) * 2 - 1  # aligned by pshead_core.priors.faces.ARCFACE_112, RGB in -1..1
 with torch.no_grad():
     likeness = torch.cosine_similarity(*recogniser(faces), dim=0)
@@ -135,7 +135,11 @@ _EXAMPLES = {
     ),
 }
 """Checkpoint -> (classes of diffusers, other imports, body)."""
-_OWN = {"identity": _IDENTITY, "face-restorer": _RESTORER}
+_OWN = {
+    "identity": _IDENTITY.format(name="identity"),
+    "identity-judge": _IDENTITY.format(name="identity-judge"),
+    "face-restorer": _RESTORER,
+}
 """Checkpoint of the project's own classes -> the whole example."""
 
 

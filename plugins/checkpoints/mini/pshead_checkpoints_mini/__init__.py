@@ -29,17 +29,18 @@ def _spec(name: str, summary: str, places: dict[str, str]) -> CheckpointSpec:
 
 @hookimpl
 def pshead_checkpoints() -> list[CheckpointSpec]:
-    """Offer the six checkpoints."""
+    """Offer the seven checkpoints."""
     vae = {"vae": "vae"}  # stored once, shared by all priors on latents
     sd, video = ({part: f"{name}/{part}" for part in TEXT} | vae for name in ("sd", "video"))
     zero123 = {part: f"zero123/{part}" for part in VIEW} | vae
     net = {"controlnet": "landmark-controlnet"} | vae
-    identity, restorer = {"model": "identity"}, {"model": "face-restorer"}
+    identity, judge, restorer = ({"model": name} for name in ("identity", "identity-judge", "face-restorer"))
     return [
         _spec("mini/sd", "small text-to-image prior of heads, in the layout of Stable Diffusion", sd),
         _spec("mini/zero123", "small prior of novel views of heads, in the layout of Zero123", zero123),
         _spec("mini/video", "small prior of 25-view orbits of heads, in the layout of ModelScope text-to-video", video),
         _spec("mini/landmark-controlnet", "small ControlNet on mini/sd, steered by drawn face landmarks", net),
         _spec("mini/identity", "small recogniser of synthetic heads, in the layout of arcface_torch", identity),
+        _spec("mini/identity-judge", "another one, to judge heads that were made with the first", judge),
         _spec("mini/face-restorer", "small face restorer in CodeFormer's place, by regression", restorer),
     ]
