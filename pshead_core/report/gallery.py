@@ -113,11 +113,12 @@ def shown(picture: Tensor, label: str, alt: str, note: str = "") -> str:
 def scale() -> str:
     """Return the colour scale of the error maps, drawn by the browser from the same colours."""
     colours = ", ".join(f"rgb{stop}" for stop in STOPS)
-    ticks = "".join(f"<span>{SCALE_END * part / 4:.1f}{' or more' if part == 4 else ''}</span>" for part in range(5))
+    ticks = "".join(f"<span>{SCALE_END * part / 4:.1f}{'+' if part == 4 else ''}</span>" for part in range(5))
     return (
         f'<div class="scale"><div class="bar" style="background: linear-gradient(to right, {colours})"></div>'
         f'<div class="ticks">{ticks}</div><p class="quiet">Difference: absolute, averaged over the three colours, '
-        "which go from 0 to 1. The scale is the same for all maps and all reports.</p></div>"
+        "which go from 0 to 1; darkest from "
+        f"{SCALE_END} on. The scale is the same for all maps and all reports.</p></div>"
     )
 
 

@@ -112,6 +112,17 @@ def test_error_colours_follow_the_scale():
     assert (np.diff(light) < 0).all()
 
 
+def test_every_page_draws_the_same_scale(tree):
+    for title in ("Beside the photo", "Beside the truth"):
+        (scale,) = _section(tree, title).all("div", class_="scale")
+        bar, ticks = scale.all("div")
+        assert re.findall(r"rgb\((\d+), (\d+), (\d+)\)", bar.attributes["style"]) == [
+            tuple(map(str, stop)) for stop in STOPS
+        ]
+        assert [tick.text() for tick in ticks.all("span")] == ["0.0", "0.1", "0.2", "0.3", "0.4+"]
+        assert SCALE_END == 0.4
+
+
 def test_table_of_numbers(tree):
     rows = _section(tree, "Numbers").all("tbody")
     reference, novel = [[_cells(row) for row in body.all("tr")[1:]] for body in rows]
