@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import evolve
 
 from pshead_core.cli.heads import find_head
+from pshead_core.cli.output import paint
 from pshead_core.cli.parser import Parser
 from pshead_core.errors import PsheadError
 
@@ -62,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     )
     folder = known.out or head.ply.parent
     write_report(folder, evaluation)
-    print("\n".join(terminal_table(evaluation.measured)))
+    print("\n".join(terminal_table(evaluation.measured, paint)))
     print(f"\nwrote report.html and metrics.json in {folder}")
     return 0
 

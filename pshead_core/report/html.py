@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -13,7 +13,7 @@ from pshead_core import __version__
 from pshead_core.evaluation.measure import summary
 from pshead_core.report import gallery, tables
 from pshead_core.report.curves import curves_of, drawn_curves
-from pshead_core.report.run_facts import RunFacts, read_facts
+from pshead_core.report.run_facts import MINIATURES, RunFacts, read_facts
 from pshead_core.report.viewer import viewer_text
 from pshead_core.report.words import duration
 from pshead_core.run.atomic import naming_disk_errors, write_bytes
@@ -75,7 +75,7 @@ def report_html(evaluation: Evaluation) -> str:
     return skeleton.substitute(
         name=escape(evaluation.name),
         facts=_facts(evaluation, facts),
-        notice="" if facts is None else _notice(facts),
+        notice=_notice(evaluation, facts),
         sections="\n".join(sections),
         viewer=viewer_text(evaluation),
         version=escape(__version__),
@@ -104,15 +104,28 @@ def _facts(evaluation: Evaluation, facts: RunFacts | None) -> str:
     return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in pairs)
 
 
-def _notice(facts: RunFacts) -> str:
-    """Return what a reader must know about the weights of the run."""
-    if not facts.miniatures:
-        return ""
-    names = ", ".join(f"<code>{escape(name)}</code>" for name in facts.miniatures)
-    return (
-        f'<p class="notice"><strong>Made with miniatures.</strong> {names} are small models trained on synthetic '
-        "heads. They stand in for the full-size networks: what this page shows is not what those would make.</p>"
+def _notice(evaluation: Evaluation, facts: RunFacts | None) -> str:
+    """Return what a reader must know about the weights of the run and of the metrics."""
+    made = () if facts is None else facts.miniatures
+    judges = [name for names in evaluation.weights.values() for name in names if name.startswith(MINIATURES)]
+    return _small(
+        "Made with miniatures.",
+        made,
+        "are small models trained on synthetic heads. They stand in for the full-size networks: what this page shows "
+        "is not what those would make.",
+    ) + _small(
+        "Measured with miniatures.",
+        judges,
+        "are small models trained on synthetic heads: their numbers mean nothing for photos.",
     )
+
+
+def _small(title: str, names: Sequence[str], meaning: str) -> str:
+    """Return a notice about small weights; nothing if there are none."""
+    if not names:
+        return ""
+    listed = ", ".join(f"<code>{escape(name)}</code>" for name in names)
+    return f'<p class="notice"><strong>{title}</strong> {listed} {meaning}</p>'
 
 
 def _viewer(evaluation: Evaluation) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from pshead_core.config.resolve import resolve
@@ -63,6 +63,8 @@ class Evaluation:
     """What rendering and each metric took."""
     licences: Mapping[str, tuple[str, ...]]
     """Of each metric and its weights."""
+    weights: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    """Names of the weights of each metric."""
 
 
 def default_metrics(names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -204,6 +206,7 @@ def evaluate(
         sheet=sheet,
         measured=measured,
         seconds={name: end - at for (name, at), end in zip(marks, ends, strict=True)},
+        weights={name: one.checkpoints() for name, one in resolved.config.metrics.items()},
         licences={name: resolved.host.specs("metrics")[one].licences for name, one in _plugins(resolved).items()},
     )
 

@@ -235,3 +235,10 @@ def test_folder_that_cannot_be_made(whole, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="cannot write"):
         write_report(tmp_path / "file" / "below", whole)
+
+
+def test_metrics_by_miniatures_are_said_to_mean_nothing_for_photos(whole):
+    judged = attrs.evolve(whole, weights={"identity": ("mini/identity-judge",), "lpips": ("torchvision-alexnet",)})
+    assert "Measured with miniatures" not in report_html(whole)
+    page = report_html(judged)
+    assert "Measured with miniatures.</strong> <code>mini/identity-judge</code> are small models" in page

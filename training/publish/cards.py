@@ -96,9 +96,9 @@ SUBJECTS: dict[str, Subject] = {
         "a published recogniser such as ArcFace, AuraFace or those of InsightFace",
         "training.identity",
         ("face-recognition",),
-        about="A small recogniser, trained on synthetic heads only, for one purpose: to say how like a benchmark's head "
-        "is to its photo, without having taken part in making it. It must not be used to recognise real people, and "
-        "means nothing for photos.",
+        about="A small recogniser, trained on synthetic heads only, for one purpose: to say how like a benchmark's "
+        "head is to its photo, without having taken part in making it. It must not be used to recognise real people, "
+        "and means nothing for photos.",
         library="pshead",
     ),
     "face-restorer": Subject(
