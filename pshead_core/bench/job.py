@@ -82,7 +82,7 @@ def run_task(task: Task) -> None:
     try:
         metrics = resolve_metrics(task.metric_files, task.metric_names)
         portrait, truth = _portrait(task, metrics), task.subject.truth()
-        used = metrics_for(metrics, portrait, torch.device("cpu"))
+        used = metrics_for(metrics, portrait, device_of(resolve_row(task.settings, missing[0])))
         for row in missing:
             resolved = resolve_row(task.settings, row)
             if not (task.folder / row.slug / HEAD).is_file():

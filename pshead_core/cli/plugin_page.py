@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from pshead_core.cli.output import columns, paint
 from pshead_core.config.dump import emit, inline
 from pshead_core.config.fields import FieldFacts, describe_fields
@@ -36,6 +38,7 @@ def _facts(listing: PluginListing, spec: Spec) -> list[tuple[str, str]]:
     ]
     if isinstance(spec, CheckpointSpec):
         return [*facts, ("components", ", ".join(name for name, _ in spec.components))]
+    facts.append(("weights", _weights(spec)))
     facts += [("sources", ", ".join(spec.sources)), ("tags", ", ".join(sorted(spec.tags)))]
     if isinstance(spec, GuidanceSpec | RefinerSpec | MetricSpec):
         facts.append(("reads", _needs(spec.needs)))
@@ -45,6 +48,13 @@ def _facts(listing: PluginListing, spec: Spec) -> list[tuple[str, str]]:
     if isinstance(spec, GuidanceSpec | RefinerSpec):
         facts.append(("not beside", ", ".join(sorted(spec.excludes))))
     return facts
+
+
+def _weights(spec: Spec) -> str:
+    """Return the names of the weights that the plugin loads as it comes; empty if it has no complete default."""
+    if isinstance(spec, CheckpointSpec) or any(one.default is attrs.NOTHING for one in attrs.fields(spec.config)):
+        return ""
+    return ", ".join(spec.config().checkpoints()) or "none"
 
 
 def _figure(figure: Figure) -> str:

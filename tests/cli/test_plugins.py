@@ -1,10 +1,12 @@
 import json
+import re
 
 import pytest
 
 from pshead_core.cli.main import main
 from pshead_core.config.fields import describe_fields, field_texts
 from pshead_core.config.run import ResolutionConfig
+from pshead_core.registry.known import FIRST_PARTY
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +79,16 @@ def test_field_texts_are_those_of_the_source():
     }
     assert [facts.default for facts in describe_fields(ResolutionConfig)] == [(128, 256, 512), (0, 200, 300)]
     assert field_texts(type("Made", (), {})) == {}
+
+
+@pytest.mark.parametrize("name", sorted(name for kind, name in FIRST_PARTY if kind == "metrics"))
+def test_every_metric_states_direction_range_weights_and_licences(name, capsys):
+    assert main(["plugins", "show", name]) == 0
+    page = capsys.readouterr().out
+    assert re.search(r"licences: +\S", page)
+    assert re.search(r"weights: +\S", page)
+    figures = re.findall(r"figure: +(.*)", page)
+    assert figures
+    stated = re.compile(r"; -?[\d.]+ to ([\d.]+|inf)( \w+)?, (higher|lower|nearer to [\d.]+) is better$")
+    for figure in figures:
+        assert stated.search(figure), figure
