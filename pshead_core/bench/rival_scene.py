@@ -55,20 +55,6 @@ class ScoredRival:
     """Why it could not; each number says the same."""
 
 
-def scene_of_rival(
-    rival: Rival,
-    portrait: Portrait,
-    truth: TrueHead | None,
-    cameras: CameraConfig,
-    background: Tensor,
-    renderer: Renderer,
-    analyzers: Sequence[Analyzer],
-    side_px: int,
-) -> Scene:
-    """Return `place_rival(...)`'s scene; arguments and errors are the same."""
-    return place_rival(rival, portrait, truth, cameras, background, renderer, analyzers, side_px).scene
-
-
 def place_rival(
     rival: Rival,
     portrait: Portrait,

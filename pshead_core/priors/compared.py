@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from pshead_core.errors import PsheadError
+from pshead_core.priors.measures import check_finite
 from pshead_core.render.base import Views
 
 
@@ -50,11 +49,5 @@ def _given(metric: str, reference: Views | None) -> Views:
 
 
 def _check_finite(metric: str, views: Views, reference: Views) -> None:
-    for name, pictures in (("views", views), ("reference views", reference)):
-        bad = int((~torch.isfinite(pictures.rgb)).sum())
-        if bad:
-            raise PsheadError(
-                f"the metric '{metric}' was given {name} that are not finite",
-                why=f"{bad} of {pictures.rgb.numel()} values are NaN or infinite",
-                fix="measure a head that was rendered without errors",
-            )
+    check_finite(metric, "views' rgb", views.rgb)
+    check_finite(metric, "reference views' rgb", reference.rgb)

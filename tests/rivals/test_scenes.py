@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pshead_core.bench.place_views import lens_scale
-from pshead_core.bench.rival_scene import place_rival, same_views, scene_of_rival, score_rival, some_views
+from pshead_core.bench.rival_scene import place_rival, same_views, score_rival, some_views
 from pshead_core.cameras.camera import orbit
 from pshead_core.config.run import StartConfig
 from pshead_core.errors import PsheadError
@@ -378,5 +378,5 @@ def test_an_unreadable_picture_is_missing_and_good_ones_are_measured(tmp_path):
 def test_the_scene_alone(tmp_path):
     save(tmp_path / "s" / "head", truth().rgba, numbered(RING))
     settings(tmp_path / "s", 'align = "none"')
-    scene = scene_of_rival(one_rival(tmp_path), portrait(), few(), CAMERAS, WHITE, renderer(), (), SIDE_PX)
+    scene = place_rival(one_rival(tmp_path), portrait(), few(), CAMERAS, WHITE, renderer(), (), SIDE_PX).scene
     assert len(scene.novel.cameras) == len(few().cameras) - 1
